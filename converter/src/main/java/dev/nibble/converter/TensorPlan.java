@@ -1,0 +1,76 @@
+package dev.nibble.converter;
+
+import dev.nibble.formats.DType;
+import dev.nibble.formats.TensorInfo;
+import dev.nibble.formats.quant.QuantScheme;
+import dev.nibble.formats.quant.storage.QuantStorage;
+import dev.nibble.formats.quant.storage.StoredTensor;
+import java.util.List;
+
+/// What happens to one tensor of the source, and why.
+public sealed interface TensorPlan {
+  TensorInfo source();
+
+  /// Why, in a few words: `linear layer`, `--skip img_mod`, `norm`.
+  String reason();
+
+  /// Exact bytes in the output; of a {@link StoredTensor.Document}, its upper bound.
+  long bytesOut();
+
+  /// What the output holds: a scheme's id, `cast:BF16` or `keep`.
+  String scheme();
+
+  /// Copied as it is.
+  record Keep(TensorInfo source, String reason) implements TensorPlan {
+    @Override
+    public long bytesOut() {
+      return source.byteSize();
+    }
+
+    @Override
+    public String scheme() {
+      return "keep";
+    }
+  }
+
+  /// Rounded to another float type.
+  record Cast(TensorInfo source, DType target, String reason) implements TensorPlan {
+    @Override
+    public long bytesOut() {
+      return target.byteSize(source.shape().elements());
+    }
+
+    @Override
+    public String scheme() {
+      return "cast:" + target;
+    }
+  }
+
+  /// Quantized, into one or more stored tensors.
+  record Quantize(
+      TensorInfo source,
+      QuantScheme quantScheme,
+      QuantStorage storage,
+      List<StoredTensor> stored,
+      String reason)
+      implements TensorPlan {
+    @Override
+    public long bytesOut() {
+      long sum = 0;
+      for (StoredTensor tensor : stored) {
+        sum +=
+            switch (tensor.content()) {
+              case StoredTensor.PartContent part -> part.dtype().byteSize(part.shape().elements());
+              case StoredTensor.Constant constant -> constant.bytes().size();
+              case StoredTensor.Document document -> document.maxLength();
+            };
+      }
+      return sum;
+    }
+
+    @Override
+    public String scheme() {
+      return quantScheme.id();
+    }
+  }
+}

@@ -1,0 +1,22 @@
+package dev.nibble.formats.quant;
+
+/// The parts that a quantized weight is made of. A scheme says which it has, with dtype and shape;
+/// a storage says how they are named on disk.
+public enum Part {
+  /// One code per element, two to a byte in 4-bit schemes.
+  CODES,
+  /// Largest magnitude of each block; with double quantization its own 8-bit codes.
+  ABSMAX,
+  /// Step of each block or row.
+  SCALE,
+  /// Code of the value zero, for each block or row.
+  ZERO_POINT,
+  /// Value of each code, for absmax 1.
+  CODEBOOK,
+  /// Double quantization: largest magnitude of each group of 256 centred absmax.
+  NESTED_ABSMAX,
+  /// Double quantization: value of each 8-bit code.
+  NESTED_CODEBOOK,
+  /// Double quantization: mean of all absmax, one F32.
+  NESTED_OFFSET
+}
