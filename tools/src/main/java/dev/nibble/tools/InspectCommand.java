@@ -1,0 +1,180 @@
+package dev.nibble.tools;
+
+import dev.nibble.tools.report.ByteSize;
+import dev.nibble.tools.report.TextTable;
+import dev.nibble.tools.report.ReportJson;
+import dev.nibble.formats.Checkpoint;
+import dev.nibble.formats.CheckpointFile;
+import dev.nibble.formats.Checkpoints;
+import dev.nibble.formats.TensorInfo;
+import dev.nibble.formats.Text;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.Callable;
+import java.util.regex.Pattern;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Parameters;
+
+/// `nibble inspect`: what a checkpoint holds, from its headers alone.
+@Command(
+    name = "inspect",
+    description = "Lists the tensors of a checkpoint; reads headers only.",
+    footer = {"", "Example:", "  nibble inspect transformer/ '*.attn.*'"})
+final class InspectCommand implements Callable<Integer> {
+  private final Session session;
+
+  @SuppressWarnings("NullAway.Init") // picocli sets it
+  @Parameters(
+      index = "0",
+      paramLabel = "MODEL",
+      description = "A .safetensors file, a model directory, or a .safetensors.index.json.")
+  private Path model;
+
+  @Parameters(
+      index = "1",
+      arity = "0..1",
+      paramLabel = "GLOB",
+      description = "Only the tensors whose name it matches; * stands for anything.")
+  private Optional<String> glob = Optional.empty();
+
+  @SuppressWarnings("NullAway.Init") // picocli sets it
+  @Mixin
+  private CommonOptions common;
+
+  InspectCommand(Session session) {
+    this.session = session;
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    try (Checkpoint checkpoint = Checkpoints.open(model)) {
+      List<TensorInfo> shown = new ArrayList<>();
+      Pattern filter =
+          Pattern.compile(glob.map(InspectCommand::regex).orElse(".*"), Pattern.DOTALL);
+      for (TensorInfo tensor : checkpoint.tensors().values()) {
+        if (filter.matcher(tensor.name()).matches()) {
+          shown.add(tensor);
+        }
+      }
+      Map<String, String> schemes = StoredSchemes.of(checkpoint.tensors());
+      if (common.json) {
+        json(checkpoint, shown, schemes).print(session.out());
+      } else {
+        print(checkpoint, shown, schemes);
+      }
+    }
+    return 0;
+  }
+
+  static String regex(String glob) {
+    StringBuilder regex = new StringBuilder();
+    for (String literal : glob.split("\\*", -1)) {
+      regex
+          .append(regex.isEmpty() ? "" : ".*")
+          .append(literal.isEmpty() ? "" : Pattern.quote(literal));
+    }
+    return regex.toString();
+  }
+
+  private void print(Checkpoint checkpoint, List<TensorInfo> shown, Map<String, String> schemes) {
+    PrintStream out = session.out();
+    TextTable table = new TextTable("lrrll");
+    table.row("dtype", "shape", "bytes", "scheme", "tensor");
+    for (TensorInfo tensor : shown) {
+      table.row(
+          tensor.dtype().toString(),
+          tensor.shape().toString(),
+          ByteSize.exact(tensor.byteSize()),
+          schemes.getOrDefault(tensor.name(), ""),
+          Text.printable(tensor.name()));
+    }
+    table.print(out, 0);
+    out.println();
+    TextTable totals = new TextTable("lrrr");
+    totals.row("dtype", "tensors", "elements", "bytes");
+    byDtype(shown).forEach((dtype, sum) -> totals.row(sum.cells(dtype)));
+    totals.row(Sum.of(shown).cells("total"));
+    totals.print(out, 0);
+    out.println();
+    for (CheckpointFile file : checkpoint.files()) {
+      out.println(
+          "file  %s  %s bytes, header %s"
+              .formatted(
+                  file.path(), ByteSize.exact(file.size()), ByteSize.exact(file.headerSize())));
+    }
+    checkpoint
+        .metadata()
+        .forEach((key, value) ->
+            out.println("meta  " + Text.printable(key) + " = " + Text.printable(value)));
+    out.flush();
+  }
+
+  private ReportJson json(
+      Checkpoint checkpoint, List<TensorInfo> shown, Map<String, String> schemes) {
+    List<Path> files = checkpoint.files().stream().map(CheckpointFile::path).toList();
+    ReportJson json = new ReportJson("inspect", files, List.of());
+    for (TensorInfo tensor : shown) {
+      json.add(
+              tensor.name(),
+              tensor.shape(),
+              tensor.dtype().toString(),
+              schemes.getOrDefault(tensor.name(), "none"),
+              "as stored",
+              tensor.byteSize(),
+              tensor.byteSize())
+          .put("file", files.get(tensor.file()).toString())
+          .put("offset", tensor.offset());
+    }
+    Sum sum = Sum.of(shown);
+    json.totals()
+        .put("tensors", sum.tensors())
+        .put("elements", sum.elements())
+        .put("bytes_in", sum.bytes())
+        .put("bytes_out", sum.bytes());
+    var dtypes = json.totals().putObject("dtypes");
+    byDtype(shown)
+        .forEach((dtype, part) ->
+            dtypes
+                .putObject(dtype)
+                .put("tensors", part.tensors())
+                .put("elements", part.elements())
+                .put("bytes", part.bytes()));
+    var metadata = json.root().putObject("metadata");
+    checkpoint.metadata().forEach(metadata::put);
+    return json;
+  }
+
+  private static Map<String, Sum> byDtype(List<TensorInfo> tensors) {
+    Map<String, Sum> sums = new TreeMap<>();
+    for (TensorInfo tensor : tensors) {
+      sums.merge(tensor.dtype().toString(), Sum.of(List.of(tensor)), Sum::plus);
+    }
+    return sums;
+  }
+
+  private record Sum(int tensors, long elements, long bytes) {
+    static Sum of(List<TensorInfo> tensors) {
+      return new Sum(
+          tensors.size(),
+          tensors.stream().mapToLong(tensor -> tensor.shape().elements()).sum(),
+          tensors.stream().mapToLong(TensorInfo::byteSize).sum());
+    }
+
+    Sum plus(Sum other) {
+      return new Sum(tensors + other.tensors, elements + other.elements, bytes + other.bytes);
+    }
+
+    String[] cells(String label) {
+      return new String[] {
+        label, String.valueOf(tensors), ByteSize.exact(elements), ByteSize.exact(bytes)
+      };
+    }
+  }
+}

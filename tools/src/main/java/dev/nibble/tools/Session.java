@@ -1,0 +1,54 @@
+package dev.nibble.tools;
+
+import dev.nibble.tools.report.Style;
+import dev.nibble.converter.Cancellation;
+import java.io.PrintStream;
+
+/// What a command sees of the world outside: where it prints, and the wish to stop.
+///
+/// @param out results, and nothing else
+/// @param err everything else
+/// @param outTerminal whether a person reads `out` on a terminal
+/// @param errTerminal whether a person reads `err` on a terminal
+/// @param colour whether a terminal may be sent colours
+/// @param cancellation cancelled when the process is asked to end
+record Session(
+    PrintStream out,
+    PrintStream err,
+    boolean outTerminal,
+    boolean errTerminal,
+    boolean colour,
+    Cancellation cancellation) {
+
+  /// A session off any terminal.
+  static Session plain(PrintStream out, PrintStream err) {
+    return new Session(out, err, false, false, false, new Cancellation());
+  }
+
+  /// The session of this process. The launcher says in the property `nibble.terminal` which streams
+  /// are terminals (`1`, `2`, `12` or nothing); without it Java's own, coarser answer is used.
+  static Session ofProcess(PrintStream out) {
+    String terminal = System.getProperty("nibble.terminal");
+    if (terminal == null) {
+      terminal = System.console() != null && System.console().isTerminal() ? "12" : "";
+    }
+    boolean colour =
+        System.getenv().getOrDefault("NO_COLOR", "").isEmpty()
+            && !System.getenv().getOrDefault("TERM", "dumb").equals("dumb");
+    return new Session(
+        out,
+        System.err,
+        terminal.contains("1"),
+        terminal.contains("2"),
+        colour,
+        new Cancellation());
+  }
+
+  Style outStyle() {
+    return new Style(outTerminal && colour);
+  }
+
+  Style errStyle() {
+    return new Style(errTerminal && colour);
+  }
+}

@@ -1,0 +1,65 @@
+package dev.nibble.tools;
+
+import dev.nibble.formats.DType;
+import dev.nibble.formats.TensorInfo;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/// Tells from names and dtypes alone which stored tensors belong to quantized weights: enough to
+/// label a listing without reading any data.
+final class StoredSchemes {
+  private static final String WEIGHT = ".weight";
+  private static final String STATE = ".quant_state.bitsandbytes__";
+  private static final List<String> FOUR_BIT_PARTS =
+      List.of(".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map");
+
+  private final Map<String, TensorInfo> tensors;
+  private final Map<String, String> labels = new HashMap<>();
+
+  private StoredSchemes(Map<String, TensorInfo> tensors) {
+    this.tensors = tensors;
+  }
+
+  /// A label for each tensor that holds codes (`nf4`) or statistics (`nf4 statistics`).
+  static Map<String, String> of(Map<String, TensorInfo> tensors) {
+    StoredSchemes schemes = new StoredSchemes(tensors);
+    tensors.values().forEach(schemes::label);
+    return schemes.labels;
+  }
+
+  private void label(TensorInfo tensor) {
+    String name = tensor.name();
+    int state = name.indexOf(STATE);
+    if (state >= 0) {
+      String scheme = name.substring(state + STATE.length());
+      String weight = name.substring(0, state);
+      label(weight, scheme);
+      labels.put(name, scheme + " statistics");
+      FOUR_BIT_PARTS.forEach(part -> label(weight + part, scheme + " statistics"));
+    } else if (name.endsWith(WEIGHT) && tensor.dtype() == DType.I8) {
+      labelInt8(name);
+    }
+  }
+
+  private void labelInt8(String weight) {
+    String module = weight.substring(0, weight.length() - WEIGHT.length());
+    if (tensors.containsKey(module + ".SCB")) {
+      labels.put(weight, "int8");
+      label(module + ".SCB", "int8 statistics");
+      label(module + ".weight_format", "int8 statistics");
+    } else if (tensors.containsKey(weight + "_scale")) {
+      String scheme = tensors.containsKey(weight + "_zero_point") ? "affine8" : "absmax8";
+      labels.put(weight, scheme);
+      label(weight + "_scale", scheme + " statistics");
+      label(weight + "_zero_point", scheme + " statistics");
+      label(weight + "_shape", scheme + " statistics");
+    }
+  }
+
+  private void label(String name, String label) {
+    if (tensors.containsKey(name)) {
+      labels.put(name, label);
+    }
+  }
+}

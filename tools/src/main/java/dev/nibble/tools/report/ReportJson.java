@@ -1,0 +1,144 @@
+package dev.nibble.tools.report;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.nibble.converter.ConversionPlan;
+import dev.nibble.converter.ConversionReport;
+import dev.nibble.converter.ConversionReport.TensorResult;
+import dev.nibble.converter.TensorPlan;
+import dev.nibble.converter.internal.Version;
+import dev.nibble.formats.CheckpointFile;
+import dev.nibble.formats.Shape;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.List;
+
+/// The one JSON form of all commands: tool, version, inputs, outputs, tensors, totals. Printed in
+/// UTF-8, whatever the terminal's encoding.
+public final class ReportJson {
+  private static final ObjectMapper MAPPER = new ObjectMapper();
+
+  private final ObjectNode root = MAPPER.createObjectNode();
+  private final ArrayNode tensors;
+  private final ObjectNode totals;
+
+  public ReportJson(String command, List<Path> inputs, List<Path> outputs) {
+    root.put("tool", "nibble");
+    root.put("command", command);
+    root.put("version", Version.current());
+    ArrayNode in = root.putArray("inputs");
+    inputs.forEach(path -> in.add(path.toString()));
+    ArrayNode out = root.putArray("outputs");
+    outputs.forEach(path -> out.add(path.toString()));
+    tensors = root.putArray("tensors");
+    totals = root.putObject("totals");
+  }
+
+  /// A plan: nothing has been written.
+  public static ReportJson of(ConversionPlan plan) {
+    ReportJson json = new ReportJson("quantize", inputs(plan), List.of());
+    for (TensorPlan tensor : plan.tensors()) {
+      json.add(tensor, tensor.bytesOut());
+    }
+    json.totals.put("bytes_in", plan.bytesIn()).put("bytes_out", plan.bytesOut());
+    json.root.put("dry_run", true).put("target", plan.target().toString());
+    ObjectNode matches = json.root.putObject("matches");
+    plan.matches().forEach(matches::put);
+    json.addNotes(plan);
+    return json;
+  }
+
+  public static ReportJson of(ConversionReport report) {
+    ReportJson json = new ReportJson("quantize", inputs(report.plan()), report.outputs());
+    for (TensorResult result : report.tensors()) {
+      ObjectNode node = json.add(result.plan(), result.bytesOut());
+      result
+          .error()
+          .ifPresent(error -> {
+            putFinite(node, "snr_db", error.snrDb());
+            putFinite(node, "relative_error", error.relative());
+            putFinite(node, "max_error", error.maxError());
+          });
+    }
+    Totals totals = Totals.of(report);
+    json.totals
+        .put("tensors_quantized", totals.quantized())
+        .put("tensors_kept", totals.kept())
+        .put("bytes_in", totals.bytesIn())
+        .put("bytes_out", totals.bytesOut())
+        .put("bytes_written", report.bytesWritten());
+    putFinite(json.totals, "ratio", totals.ratio());
+    putFinite(json.totals, "bits_per_weight", totals.bitsPerWeight());
+    totals.meanSnr().ifPresent(snr -> putFinite(json.totals, "mean_snr_db", snr));
+    putFinite(json.totals, "seconds", totals.seconds());
+    putFinite(json.totals, "gb_per_second", totals.gigabytesPerSecond());
+    json.addNotes(report.plan());
+    return json;
+  }
+
+  private static List<Path> inputs(ConversionPlan plan) {
+    return plan.sources().stream().map(CheckpointFile::path).toList();
+  }
+
+  private void addNotes(ConversionPlan plan) {
+    root.put("family", plan.family());
+    ArrayNode notes = root.putArray("notes");
+    plan.notes().forEach(notes::add);
+  }
+
+  private ObjectNode add(TensorPlan plan, long bytesOut) {
+    return add(
+        plan.source().name(),
+        plan.source().shape(),
+        plan.source().dtype().toString(),
+        plan.scheme(),
+        plan.reason(),
+        plan.source().byteSize(),
+        bytesOut);
+  }
+
+  /// Adds a tensor with the keys that every command's tensors have.
+  public ObjectNode add(
+      String name,
+      Shape shape,
+      String sourceDtype,
+      String scheme,
+      String reason,
+      long bytesIn,
+      long bytesOut) {
+    ObjectNode node = tensors.addObject().put("name", name);
+    ArrayNode dims = node.putArray("shape");
+    shape.dims().forEach(dims::add);
+    return node.put("source_dtype", sourceDtype)
+        .put("scheme", scheme)
+        .put("reason", reason)
+        .put("bytes_in", bytesIn)
+        .put("bytes_out", bytesOut);
+  }
+
+  /// JSON has no infinity: such a number becomes null.
+  public static void putFinite(ObjectNode node, String key, double value) {
+    if (Double.isFinite(value)) {
+      node.put(key, value);
+    } else {
+      node.putNull(key);
+    }
+  }
+
+  public ObjectNode root() {
+    return root;
+  }
+
+  public ObjectNode totals() {
+    return totals;
+  }
+
+  public void print(PrintStream out) throws IOException {
+    String text = MAPPER.writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n";
+    out.write(text.getBytes(StandardCharsets.UTF_8));
+    out.flush();
+  }
+}

@@ -1,0 +1,88 @@
+package dev.nibble.tools.report;
+
+import dev.nibble.converter.ConversionReport;
+import dev.nibble.converter.ConversionReport.TensorResult;
+import dev.nibble.formats.Text;
+import java.io.PrintStream;
+import java.util.List;
+import java.util.Locale;
+
+/// Prints what a conversion did: the summary table, and every tensor where that was asked for.
+public final class SummaryPrinter {
+  private final PrintStream out;
+  private final Style style;
+
+  public SummaryPrinter(PrintStream out, Style style) {
+    this.out = out;
+    this.style = style;
+  }
+
+  public void print(ConversionReport report, boolean everyTensor) {
+    if (everyTensor) {
+      printTensors(report.tensors());
+    }
+    Totals totals = Totals.of(report);
+    totals(totals, style).print(out, 0);
+    out.println();
+    TextTable facts = new TextTable("ll");
+    if (totals.quantized() > 0) {
+      facts.row("bits per weight", format("%.2f", totals.bitsPerWeight()));
+      totals.meanSnr().ifPresent(snr -> facts.row("mean SNR", meanSnr(snr, report)));
+    }
+    facts.row(
+        "time",
+        format("%.2f s, %.2f GB/s of source", totals.seconds(), totals.gigabytesPerSecond()));
+    facts.row(
+        "wrote",
+        report.plan().target()
+            + (report.plan().directory() ? "/" : "")
+            + format(" (%s)", ByteSize.human(report.bytesWritten())));
+    report.plan().notes().forEach(note -> facts.row("note", note));
+    facts.print(out, 0);
+    out.flush();
+  }
+
+  /// Tensors and bytes, quantized and kept.
+  static TextTable totals(Totals totals, Style style) {
+    TextTable table = new TextTable("lrrrl");
+    table.row("", "tensors", "before", "after", "");
+    row(table, "quantized", totals.quantized(), totals.quantizedIn(), totals.quantizedOut());
+    row(table, "kept", totals.kept(), totals.keptIn(), totals.keptOut());
+    return table.row(
+        "total",
+        String.valueOf(totals.quantized() + totals.kept()),
+        ByteSize.human(totals.bytesIn()),
+        ByteSize.human(totals.bytesOut()),
+        style.bold(format("%.2fx smaller", totals.ratio())));
+  }
+
+  private static void row(TextTable table, String label, int tensors, long before, long after) {
+    table.row(label, String.valueOf(tensors), ByteSize.human(before), ByteSize.human(after), "");
+  }
+
+  private static String meanSnr(double snr, ConversionReport report) {
+    TensorResult worst = Totals.lossy(report.tensors()).getFirst();
+    return format(
+        "%.2f dB (least: %.2f dB, %s)",
+        snr, Totals.snrDb(worst), Text.printable(worst.plan().source().name()));
+  }
+
+  private void printTensors(List<TensorResult> results) {
+    TextTable table = new TextTable("lrrrl");
+    table.row("scheme", "before", "after", "SNR dB", "tensor");
+    for (TensorResult result : results) {
+      table.row(
+          result.plan().scheme(),
+          ByteSize.exact(result.plan().source().byteSize()),
+          ByteSize.exact(result.bytesOut()),
+          result.error().map(error -> format("%.2f", error.snrDb())).orElse("-"),
+          Text.printable(result.plan().source().name()));
+    }
+    table.print(out, 0);
+    out.println();
+  }
+
+  private static String format(String pattern, Object... values) {
+    return String.format(Locale.ROOT, pattern, values);
+  }
+}
