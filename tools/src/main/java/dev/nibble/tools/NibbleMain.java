@@ -53,8 +53,8 @@ public final class NibbleMain {
     line.addSubcommand(new DequantizeCommand(session));
     line.addSubcommand(new VerifyCommand(session));
     line.addSubcommand(new CompletionCommand(session));
-    line.setOut(new PrintWriter(session.out(), true));
-    line.setErr(new PrintWriter(session.err(), true));
+    line.setOut(new PrintWriter(session.out(), true, session.out().charset()));
+    line.setErr(new PrintWriter(session.err(), true, session.err().charset()));
     line.setColorScheme(
         CommandLine.Help.defaultColorScheme(
             session.outTerminal() && session.colour() ? Ansi.ON : Ansi.OFF));

@@ -27,7 +27,8 @@ import picocli.CommandLine.Spec;
     description = "Quantizes a safetensors checkpoint.",
     sortOptions = false,
     customSynopsis =
-        "quantize MODEL (--nf4 | --fp4 | --int8 | --scheme S) [--skip P]... [-o OUT] [options]",
+        {"quantize MODEL (--nf4 | --fp4 | --int8 | --scheme S)",
+         "                [--skip P]... [-o OUT] [options]"},
     footer = {
       "",
       "Examples:",

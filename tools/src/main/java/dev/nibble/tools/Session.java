@@ -2,7 +2,9 @@ package dev.nibble.tools;
 
 import dev.nibble.tools.report.Style;
 import dev.nibble.converter.Cancellation;
+import java.io.Console;
 import java.io.PrintStream;
+import java.util.Optional;
 
 /// What a command sees of the world outside: where it prints, and the wish to stop.
 ///
@@ -30,7 +32,9 @@ record Session(
   static Session ofProcess(PrintStream out) {
     String terminal = System.getProperty("nibble.terminal");
     if (terminal == null) {
-      terminal = System.console() != null && System.console().isTerminal() ? "12" : "";
+      boolean interactive =
+          Optional.ofNullable(System.console()).map(Console::isTerminal).orElse(false);
+      terminal = interactive ? "12" : "";
     }
     boolean colour =
         System.getenv().getOrDefault("NO_COLOR", "").isEmpty()
