@@ -219,10 +219,8 @@ final class QuantizeOptions {
     }
     base.ifPresent(scheme -> rules.addFirst(new SchemeRule("*", scheme)));
     if (rules.isEmpty()) {
-      throw wrong(
-          "say which scheme: --nf4, --fp4, --int8, or --scheme with absmax8[:B], affine8[:B] or"
-              + " bnb8-dynamic[:B]; for example: quantize %s --nf4",
-          model);
+      throw wrong(("say which scheme: --nf4, --fp4, --int8, or --scheme with absmax8[:B], affine8[:B] or"
+              + " bnb8-dynamic[:B]; for example: quantize %s --nf4").formatted(model));
     }
     return rules;
   }
@@ -231,7 +229,7 @@ final class QuantizeOptions {
     List<QuantScheme> flags = new ArrayList<>();
     int size = blockSize.orElse(DEFAULT_BLOCK_SIZE);
     if (Integer.bitCount(size) != 1 || size < 32 || size > 4096) {
-      throw wrong("--block-size takes a power of two from 32 to 4096, not %d", size);
+      throw wrong("--block-size takes a power of two from 32 to 4096, not " + size);
     }
     if (nf4) {
       flags.add(new FourBit(FourBitType.NF4, size, !noDoubleQuant));
@@ -252,10 +250,8 @@ final class QuantizeOptions {
 
   private void requireNone(Optional<QuantScheme> base, String second) {
     if (base.isPresent()) {
-      throw wrong(
-          "two schemes for every layer, %s and %s: name the layers of the second one, as in"
-              + " --scheme 'GLOB=%s'",
-          base.get().id(), second, second);
+      throw wrong(("two schemes for every layer, %s and %s: name the layers of the second one, as in"
+              + " --scheme 'GLOB=%s'").formatted(base.get().id(), second, second));
     }
   }
 
@@ -267,7 +263,7 @@ final class QuantizeOptions {
     }
   }
 
-  private ParameterException wrong(String format, Object... values) {
-    return new ParameterException(spec.commandLine(), format.formatted(values));
+  private ParameterException wrong(String message) {
+    return new ParameterException(spec.commandLine(), message);
   }
 }

@@ -5,7 +5,6 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -97,7 +96,7 @@ final class ErrorChart {
           LEFT, WIDTH - RIGHT, y(value), y(value));
       add(
           "<text class=\"tick\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>",
-          LEFT - 8, y(value) + 4, format(step < 1 ? "%.1f" : "%.0f", value));
+          LEFT - 8, y(value) + 4, Html.format(step < 1 ? "%.1f" : "%.0f", value));
     }
     add("<text class=\"axis\" x=\"%d\" y=\"12\">dB</text>", LEFT - 30);
   }
@@ -152,11 +151,11 @@ final class ErrorChart {
 
   private void drawSeries(List<Point> points) {
     LayerName layer = points.getFirst().layer();
-    add("<g class=\"series r%d\">", layer.role().ordinal());
+    add("<g class=\"series r-%s\">", layer.role().css());
     if (points.size() > 1 && !layer.column().equals(LayerName.OUTSIDE)) {
       StringBuilder path = new StringBuilder();
       for (Point point : points) {
-        path.append(format("%.1f,%.1f ", x(point.column()), y(point.snrDb())));
+        path.append(Html.format("%.1f,%.1f ", x(point.column()), y(point.snrDb())));
       }
       add("<polyline points=\"%s\"/>", path.toString().strip());
     }
@@ -196,10 +195,6 @@ final class ErrorChart {
   }
 
   private void add(String pattern, Object... values) {
-    svg.append(format(pattern, values)).append('\n');
-  }
-
-  private static String format(String pattern, Object... values) {
-    return String.format(Locale.ROOT, pattern, values);
+    svg.append(Html.format(pattern, values)).append('\n');
   }
 }

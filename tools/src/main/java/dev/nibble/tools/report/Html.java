@@ -1,10 +1,18 @@
 package dev.nibble.tools.report;
 
 import dev.nibble.formats.Text;
+import java.util.Locale;
 
 /// Text made safe to stand in HTML and SVG, in content and in quoted attributes.
 final class Html {
   private Html() {}
+
+  /// As `String.format`, in no country's manner.
+  // @FormatMethod would need a library for this one method.
+  @SuppressWarnings("AnnotateFormatMethod")
+  static String format(String pattern, Object... values) {
+    return String.format(Locale.ROOT, pattern, values);
+  }
 
   static String escape(String text) {
     StringBuilder escaped = new StringBuilder(text.length() + 16);

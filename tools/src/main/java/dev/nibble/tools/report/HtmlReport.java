@@ -10,7 +10,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.EnumMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 
 /// The page that `--report` writes: one file with everything in it, no scripts, light and dark.
@@ -103,11 +102,11 @@ public final class HtmlReport {
 
   private void tiles() {
     add("<section class=\"tiles\">");
-    tile(format("%.2f", totals.bitsPerWeight()), "bits per quantized weight");
-    totals.meanSnr().ifPresent(snr -> tile(format("%.2f dB", snr), "mean signal to noise"));
+    tile(Html.format("%.2f", totals.bitsPerWeight()), "bits per quantized weight");
+    totals.meanSnr().ifPresent(snr -> tile(Html.format("%.2f dB", snr), "mean signal to noise"));
     tile(String.valueOf(totals.quantized()), "tensors quantized");
     tile(String.valueOf(totals.kept()), "tensors kept");
-    tile(format("%.2f s", totals.seconds()), format("%.2f GB/s", totals.gigabytesPerSecond()));
+    tile(Html.format("%.2f s", totals.seconds()), Html.format("%.2f GB/s", totals.gigabytesPerSecond()));
     add("</section>");
   }
 
@@ -130,7 +129,7 @@ public final class HtmlReport {
       if (report.tensors().stream()
           .filter(Totals::isLossy)
           .anyMatch(result -> role(result) == role)) {
-        add("<span class=\"r%d\">%s</span>", role.ordinal(), role.label());
+        add("<span class=\"r-%s\">%s</span>", role.css(), role.label());
       }
     }
     add("</p>");
@@ -156,10 +155,10 @@ public final class HtmlReport {
     for (Map.Entry<Role, long[]> entry : roles.entrySet()) {
       long[] sums = entry.getValue();
       add(
-          "<div class=\"size r%d\"><span>%s</span><span class=\"track\"><i class=\"was\""
+          "<div class=\"size r-%s\"><span>%s</span><span class=\"track\"><i class=\"was\""
               + " style=\"width:%.2f%%\"></i><i class=\"now\" style=\"width:%.2f%%\"></i></span>"
               + "<span class=\"numbers\">%s &rarr; <b>%s</b></span></div>",
-          entry.getKey().ordinal(),
+          entry.getKey().css(),
           entry.getKey().label(),
           100.0 * sums[0] / largest,
           100.0 * sums[1] / largest,
@@ -182,13 +181,13 @@ public final class HtmlReport {
       double percent = relativePercent(result);
       add(
           "<tr><td class=\"name\">%s</td><td>%s</td><td class=\"n\">%.2f dB</td><td class=\"n\">%.2f"
-              + " %%</td><td class=\"r%d\"><span class=\"track\"><i style=\"width:%.1f%%\"></i>"
+              + " %%</td><td class=\"r-%s\"><span class=\"track\"><i style=\"width:%.1f%%\"></i>"
               + "</span></td></tr>",
           Html.name(result.plan().source().name()),
           result.plan().source().shape(),
           Totals.snrDb(result),
           percent,
-          role(result).ordinal(),
+          role(result).css(),
           most > 0 && Double.isFinite(percent) ? 100 * percent / most : 0);
     }
     add("</tbody></table></section>");
@@ -213,7 +212,7 @@ public final class HtmlReport {
           Html.escape(result.plan().scheme()),
           ByteSize.exact(result.plan().source().byteSize()),
           ByteSize.exact(result.bytesOut()),
-          result.error().map(error -> format("%.2f", error.snrDb())).orElse(""),
+          result.error().map(error -> Html.format("%.2f", error.snrDb())).orElse(""),
           Html.name(result.plan().reason()));
     }
     add("</tbody></table></details></section>");
@@ -235,10 +234,6 @@ public final class HtmlReport {
   }
 
   private void add(String pattern, Object... values) {
-    page.append(format(pattern, values)).append('\n');
-  }
-
-  private static String format(String pattern, Object... values) {
-    return String.format(Locale.ROOT, pattern, values);
+    page.append(Html.format(pattern, values)).append('\n');
   }
 }

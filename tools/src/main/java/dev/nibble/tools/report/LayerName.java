@@ -38,6 +38,11 @@ record LayerName(String column, String type, Role role) {
       return label;
     }
 
+    /// What the style sheet calls it, behind `r-`.
+    String css() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+
     private static Role of(String type) {
       String lower = type.toLowerCase(Locale.ROOT);
       for (Role role : values()) {

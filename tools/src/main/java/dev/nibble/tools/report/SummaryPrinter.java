@@ -5,7 +5,6 @@ import dev.nibble.converter.ConversionReport.TensorResult;
 import dev.nibble.formats.Text;
 import java.io.PrintStream;
 import java.util.List;
-import java.util.Locale;
 
 /// Prints what a conversion did: the summary table, and every tensor where that was asked for.
 public final class SummaryPrinter {
@@ -26,17 +25,17 @@ public final class SummaryPrinter {
     out.println();
     TextTable facts = new TextTable("ll");
     if (totals.quantized() > 0) {
-      facts.row("bits per weight", format("%.2f", totals.bitsPerWeight()));
+      facts.row("bits per weight", Html.format("%.2f", totals.bitsPerWeight()));
       totals.meanSnr().ifPresent(snr -> facts.row("mean SNR", meanSnr(snr, report)));
     }
     facts.row(
         "time",
-        format("%.2f s, %.2f GB/s of source", totals.seconds(), totals.gigabytesPerSecond()));
+        Html.format("%.2f s, %.2f GB/s of source", totals.seconds(), totals.gigabytesPerSecond()));
     facts.row(
         "wrote",
         report.plan().target()
             + (report.plan().directory() ? "/" : "")
-            + format(" (%s)", ByteSize.human(report.bytesWritten())));
+            + Html.format(" (%s)", ByteSize.human(report.bytesWritten())));
     report.plan().notes().forEach(note -> facts.row("note", note));
     facts.print(out, 0);
     out.flush();
@@ -53,7 +52,7 @@ public final class SummaryPrinter {
         String.valueOf(totals.quantized() + totals.kept()),
         ByteSize.human(totals.bytesIn()),
         ByteSize.human(totals.bytesOut()),
-        style.bold(format("%.2fx smaller", totals.ratio())));
+        style.bold(Html.format("%.2fx smaller", totals.ratio())));
   }
 
   private static void row(TextTable table, String label, int tensors, long before, long after) {
@@ -62,7 +61,7 @@ public final class SummaryPrinter {
 
   private static String meanSnr(double snr, ConversionReport report) {
     TensorResult worst = Totals.lossy(report.tensors()).getFirst();
-    return format(
+    return Html.format(
         "%.2f dB (least: %.2f dB, %s)",
         snr, Totals.snrDb(worst), Text.printable(worst.plan().source().name()));
   }
@@ -75,14 +74,10 @@ public final class SummaryPrinter {
           result.plan().scheme(),
           ByteSize.exact(result.plan().source().byteSize()),
           ByteSize.exact(result.bytesOut()),
-          result.error().map(error -> format("%.2f", error.snrDb())).orElse("-"),
+          result.error().map(error -> Html.format("%.2f", error.snrDb())).orElse("-"),
           Text.printable(result.plan().source().name()));
     }
     table.print(out, 0);
     out.println();
-  }
-
-  private static String format(String pattern, Object... values) {
-    return String.format(Locale.ROOT, pattern, values);
   }
 }
