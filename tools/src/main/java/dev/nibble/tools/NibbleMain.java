@@ -29,7 +29,9 @@ public final class NibbleMain {
       code = results.exitCode(session);
     }
     interrupts.ended(code);
-    System.exit(code);
+    if (code != 0) {
+      System.exit(code); // not after a success: it looks for a logger first, which takes its time
+    }
   }
 
   /// Runs one command line off any terminal and returns its exit code.

@@ -22,6 +22,7 @@ final class TrainingRun {
     Path model = Path.of(args[1], "fixtures/models/emoji-qwen/transformer-qwen");
     for (List<String> command :
         args[0].equals("plain") ? plain(model) : compute(model, Path.of(args[2]))) {
+      Interrupts.install(Session.ofProcess(System.out)).ended(0);
       PrintStream nowhere = new PrintStream(OutputStream.nullOutputStream(), false);
       int code = NibbleMain.run(command.toArray(String[]::new), nowhere, System.err);
       System.err.println("training: " + String.join(" ", command) + " -> " + code);
