@@ -4,10 +4,25 @@ package dev.nibble.converter;
 /// fast.
 @FunctionalInterface
 public interface ProgressListener {
+  /// The stages of a conversion, in order.
+  enum Stage {
+    /// Hashing the source, where that was asked for.
+    HASHING,
+    /// Reading, quantizing and writing tensors.
+    CONVERTING,
+    /// Headers written; forcing the files to disk and moving them to their names.
+    COMMITTING,
+    /// The output stands under its name.
+    DONE
+  }
+
   /// @param tensor name of the tensor that was worked on last
   /// @param doneBytes source bytes done
   /// @param totalBytes source bytes in all
   void progress(String tensor, long doneBytes, long totalBytes);
+
+  /// A stage begins.
+  default void stage(Stage stage) {}
 
   /// Hears nothing.
   static ProgressListener none() {

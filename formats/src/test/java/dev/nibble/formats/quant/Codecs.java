@@ -4,6 +4,7 @@ import dev.nibble.formats.DType;
 import dev.nibble.formats.Shape;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Random;
@@ -13,7 +14,19 @@ public final class Codecs {
   private Codecs() {}
 
   /// What an encoder made.
-  public record Encoded(Map<Part, MemorySegment> parts, WeightEncoder encoder) {}
+  public record Encoded(Map<Part, MemorySegment> parts, WeightEncoder encoder) {
+    public MemorySegment part(Part part) {
+      MemorySegment segment = parts.get(part);
+      if (segment == null) {
+        throw new AssertionError("no part " + part);
+      }
+      return segment;
+    }
+
+    public byte[] bytes(Part part) {
+      return part(part).toArray(ValueLayout.JAVA_BYTE);
+    }
+  }
 
   public static Encoded encode(QuantScheme scheme, Shape shape, DType dtype, MemorySegment source) {
     return encode(

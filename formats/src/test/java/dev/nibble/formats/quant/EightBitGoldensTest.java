@@ -1,6 +1,5 @@
 package dev.nibble.formats.quant;
 
-import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -60,10 +59,10 @@ class EightBitGoldensTest {
       throws NoSuchAlgorithmException {
     MemorySegment data = LINEAR_SOURCE.data(source);
     Encoded encoded = Codecs.encode(scheme, source.shape(), DType.F32, data);
-    assertArrayEquals(LINEAR.array(key + ".q"), bytes(encoded, Part.CODES), key);
-    assertArrayEquals(LINEAR.array(key + ".scale"), bytes(encoded, Part.SCALE), key);
+    assertArrayEquals(LINEAR.array(key + ".q"), encoded.bytes(Part.CODES), key);
+    assertArrayEquals(LINEAR.array(key + ".scale"), encoded.bytes(Part.SCALE), key);
     if (scheme instanceof AffineInt8) {
-      assertArrayEquals(LINEAR.array(key + ".zero"), bytes(encoded, Part.ZERO_POINT), key);
+      assertArrayEquals(LINEAR.array(key + ".zero"), encoded.bytes(Part.ZERO_POINT), key);
     }
     QuantizedTensor tensor =
         new QuantizedTensor(scheme, source.shape(), DType.F32, encoded.parts());
@@ -78,8 +77,8 @@ class EightBitGoldensTest {
     TensorInfo source = LINEAR_SOURCE.info("ties");
     Encoded encoded =
         Codecs.encode(new AbsmaxInt8(64), source.shape(), DType.F32, LINEAR_SOURCE.data(source));
-    assertArrayEquals(LINEAR.array("ties.b64.sym.q"), bytes(encoded, Part.CODES));
-    assertArrayEquals(LINEAR.array("ties.b64.sym.scale"), bytes(encoded, Part.SCALE));
+    assertArrayEquals(LINEAR.array("ties.b64.sym.q"), encoded.bytes(Part.CODES));
+    assertArrayEquals(LINEAR.array("ties.b64.sym.scale"), encoded.bytes(Part.SCALE));
   }
 
   @Test
@@ -97,8 +96,8 @@ class EightBitGoldensTest {
           new DynamicInt8(
               Integer.parseInt(key.substring(key.indexOf(".bs") + 3, key.indexOf(".plain"))));
       Encoded encoded = Codecs.encode(scheme, source.shape(), source.dtype(), sources.data(source));
-      assertArrayEquals(expected.array(key + ".weight"), bytes(encoded, Part.CODES), key);
-      assertArrayEquals(expected.array(key + ".absmax"), bytes(encoded, Part.ABSMAX), key);
+      assertArrayEquals(expected.array(key + ".weight"), encoded.bytes(Part.CODES), key);
+      assertArrayEquals(expected.array(key + ".absmax"), encoded.bytes(Part.ABSMAX), key);
       QuantizedTensor tensor =
           new QuantizedTensor(scheme, source.shape(), source.dtype(), encoded.parts());
       assertArrayEquals(
@@ -134,8 +133,8 @@ class EightBitGoldensTest {
               source.dtype(),
               sources.data(source),
               new Random(1));
-      assertArrayEquals(expected.array(key + ".CB"), bytes(encoded, Part.CODES), key);
-      assertArrayEquals(expected.array(key + ".SCB"), bytes(encoded, Part.SCALE), key);
+      assertArrayEquals(expected.array(key + ".CB"), encoded.bytes(Part.CODES), key);
+      assertArrayEquals(expected.array(key + ".SCB"), encoded.bytes(Part.SCALE), key);
       QuantizedTensor tensor =
           new QuantizedTensor(new LlmInt8(), source.shape(), source.dtype(), encoded.parts());
       assertArrayEquals(
@@ -151,8 +150,8 @@ class EightBitGoldensTest {
     TensorInfo source = sources.info("attn.to_q.weight_f16");
     Encoded encoded =
         Codecs.encode(new LlmInt8(), source.shape(), source.dtype(), sources.data(source));
-    assertArrayEquals(expected.array("llmint8.attn.to_q.weight"), bytes(encoded, Part.CODES));
-    assertArrayEquals(expected.array("llmint8.attn.to_q.SCB"), bytes(encoded, Part.SCALE));
+    assertArrayEquals(expected.array("llmint8.attn.to_q.weight"), encoded.bytes(Part.CODES));
+    assertArrayEquals(expected.array("llmint8.attn.to_q.SCB"), encoded.bytes(Part.SCALE));
   }
 
   /// A wider source gives what its fp16 rounding gives.
@@ -163,19 +162,11 @@ class EightBitGoldensTest {
     TensorInfo half = sources.info("w96x160.f16");
     Encoded fromWide = Codecs.encode(new LlmInt8(), wide.shape(), DType.F32, sources.data(wide));
     Encoded fromHalf = Codecs.encode(new LlmInt8(), half.shape(), DType.F16, sources.data(half));
-    assertArrayEquals(bytes(fromHalf, Part.CODES), bytes(fromWide, Part.CODES));
-    assertArrayEquals(bytes(fromHalf, Part.SCALE), bytes(fromWide, Part.SCALE));
+    assertArrayEquals(fromHalf.bytes(Part.CODES), fromWide.bytes(Part.CODES));
+    assertArrayEquals(fromHalf.bytes(Part.SCALE), fromWide.bytes(Part.SCALE));
     assertTrue(
         fromWide.encoder().error().sumSquaredErrors() > 0
             && fromWide.encoder().error().snrDb() > 30);
-  }
-
-  static byte[] bytes(Encoded encoded, Part part) {
-    MemorySegment segment = encoded.parts().get(part);
-    if (segment == null) {
-      throw new AssertionError("no part " + part);
-    }
-    return segment.toArray(JAVA_BYTE);
   }
 
   private static JsonNode json(String relative) throws IOException {

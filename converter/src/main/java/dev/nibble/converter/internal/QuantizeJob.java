@@ -1,0 +1,180 @@
+package dev.nibble.converter.internal;
+
+import dev.nibble.converter.ConversionException;
+import dev.nibble.converter.TensorPlan;
+import dev.nibble.formats.Checkpoint;
+import dev.nibble.formats.DType;
+import dev.nibble.formats.Shape;
+import dev.nibble.formats.Text;
+import dev.nibble.formats.quant.Part;
+import dev.nibble.formats.quant.QuantError;
+import dev.nibble.formats.quant.QuantScheme;
+import dev.nibble.formats.quant.WeightEncoder;
+import dev.nibble.formats.quant.storage.StoredTensor;
+import dev.nibble.formats.safetensors.SafetensorsWriter;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Map;
+import java.util.OptionalLong;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/// Quantizes one weight: codes are written slice by slice, the statistics at the end.
+final class QuantizeJob implements Job {
+  /// Where results go, and what this weight may use.
+  ///
+  /// @param statistics memory for statistics
+  /// @param allowNonFinite accept NaN and infinity
+  /// @param result receives the error, and the bytes of data-dependent length
+  record Context(StatisticsPool statistics, boolean allowNonFinite, Consumer<Result> result) {}
+
+  /// What is known only after the data has been read.
+  record Result(TensorPlan.Quantize plan, QuantError error, long bytesOut) {}
+
+  private final Checkpoint source;
+  private final TensorPlan.Quantize plan;
+  private final SafetensorsWriter target;
+  private final Context context;
+  private final long unitsPerSlice;
+  private StatisticsPool.@Nullable Lease lease;
+  private @Nullable WeightEncoder encoder;
+
+  /// @param unitsPerSlice elements, a multiple of the scheme's slice alignment
+  QuantizeJob(
+      Checkpoint source,
+      TensorPlan.Quantize plan,
+      SafetensorsWriter target,
+      Context context,
+      long unitsPerSlice) {
+    this.source = source;
+    this.plan = plan;
+    this.target = target;
+    this.context = context;
+    this.unitsPerSlice = unitsPerSlice;
+  }
+
+  /// Elements of a slice of about that many source bytes.
+  static long unitsPerSlice(QuantScheme scheme, Shape shape, DType dtype, long sliceBytes) {
+    long alignment = Math.max(1, scheme.sliceAlignment(shape));
+    long elements = sliceBytes * 8 / dtype.bits();
+    return Math.max(alignment, elements / alignment * alignment);
+  }
+
+  @Override
+  public String tensor() {
+    return plan.source().name();
+  }
+
+  @Override
+  public long units() {
+    return plan.source().shape().elements();
+  }
+
+  @Override
+  public long unitsPerSlice() {
+    return unitsPerSlice;
+  }
+
+  @Override
+  public long bufferBytes() {
+    return plan.quantScheme().codeBytes(Math.min(unitsPerSlice, units()));
+  }
+
+  @Override
+  public long sourceBytes(long units) {
+    return plan.source().dtype().byteSize(units);
+  }
+
+  @Override
+  public void start() {
+    StatisticsPool.Lease memory = context.statistics().lease();
+    lease = memory;
+    encoder = plan.quantScheme().encoder(plan.source().shape(), plan.source().dtype(), memory);
+  }
+
+  @Override
+  public void run(long begin, long count, MemorySegment buffer) throws IOException {
+    WeightEncoder running = started(encoder);
+    MemorySegment slice =
+        source.data(plan.source()).asSlice(sourceBytes(begin), sourceBytes(count));
+    MemorySegment codes = buffer.asSlice(0, plan.quantScheme().codeBytes(count));
+    running.encode(begin, count, slice, codes);
+    if (!context.allowNonFinite()) {
+      requireFinite(running.nonFinite());
+    }
+    StoredTensor stored = plan.stored().getFirst();
+    if (((StoredTensor.PartContent) stored.content()).flipSignBit()) {
+      flipSignBits(codes);
+    }
+    target.write(stored.name(), plan.quantScheme().codeBytes(begin), codes);
+  }
+
+  private void requireFinite(OptionalLong element) {
+    if (element.isPresent()) {
+      long row = element.getAsLong() / plan.source().shape().last();
+      long column = element.getAsLong() % plan.source().shape().last();
+      throw new ConversionException(
+          "tensor '%s' holds a value at row %d, column %d that is not finite, or not in %s's range: repair the checkpoint, keep the layer with --skip, or pass --allow-non-finite"
+              .formatted(Text.printable(tensor()), row, column, plan.quantScheme().id()));
+    }
+  }
+
+  private static void flipSignBits(MemorySegment bytes) {
+    for (long i = 0; i < bytes.byteSize(); i++) {
+      bytes.set(ValueLayout.JAVA_BYTE, i, (byte) (bytes.get(ValueLayout.JAVA_BYTE, i) ^ 0x80));
+    }
+  }
+
+  @Override
+  public void finish() throws IOException {
+    WeightEncoder running = started(encoder);
+    Map<Part, MemorySegment> parts = running.finish();
+    long bytesOut = plan.quantScheme().codeBytes(units());
+    for (StoredTensor stored : plan.stored()) {
+      bytesOut += store(stored, parts);
+    }
+    context.result().accept(new Result(plan, running.error(), bytesOut));
+    // After a failure the pool gives back what this lease holds.
+    started(lease).close();
+    encoder = null;
+    lease = null;
+  }
+
+  /// Writes one stored tensor other than the codes; returns its size.
+  private long store(StoredTensor stored, Map<Part, MemorySegment> parts) throws IOException {
+    return switch (stored.content()) {
+      case StoredTensor.PartContent part when part.part() == Part.CODES -> 0;
+      case StoredTensor.PartContent part -> {
+        MemorySegment bytes = started(parts.get(part.part()));
+        if (part.flipSignBit()) {
+          flipSignBits(bytes);
+        }
+        target.write(stored.name(), 0, bytes);
+        yield bytes.byteSize();
+      }
+      case StoredTensor.Constant constant -> {
+        byte[] bytes = new byte[constant.bytes().size()];
+        for (int i = 0; i < bytes.length; i++) {
+          bytes[i] = constant.bytes().get(i);
+        }
+        target.write(stored.name(), 0, MemorySegment.ofArray(bytes));
+        yield bytes.length;
+      }
+      case StoredTensor.Document _ -> {
+        byte[] bytes =
+            plan.storage()
+                .document(plan.quantScheme(), plan.source().shape(), plan.source().dtype(), parts);
+        target.writeLate(stored.name(), bytes);
+        yield bytes.length;
+      }
+    };
+  }
+
+  private static <T> T started(@Nullable T value) {
+    if (value == null) {
+      throw new AssertionError("slice before start, or a part missing");
+    }
+    return value;
+  }
+}
