@@ -1,0 +1,88 @@
+package dev.nibble.converter.internal;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.nibble.converter.ConversionException;
+import dev.nibble.formats.Checkpoint;
+import dev.nibble.formats.Checkpoints;
+import dev.nibble.formats.diffusers.ModelDirectory;
+import dev.nibble.formats.io.IoErrors;
+import dev.nibble.formats.quant.storage.LogicalTensor;
+import dev.nibble.formats.quant.storage.QuantStorages;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Optional;
+
+/// An open checkpoint whose quantized weights are put together from their stored tensors, with the
+/// configuration that lies beside it.
+///
+/// @param checkpoint owned
+/// @param tensors plain tensors and quantized weights by name, in file order
+/// @param config the model's `config.json`, if it has one
+/// @param directory the model's directory, if one was named
+record OpenModel(
+    Checkpoint checkpoint,
+    Map<String, LogicalTensor> tensors,
+    Optional<ObjectNode> config,
+    Optional<ModelDirectory.Model> directory)
+    implements AutoCloseable {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  /// Opens a file, an index, or a model directory. The caller closes.
+  static OpenModel open(Path path) throws IOException {
+    Optional<ModelDirectory.Model> directory = directory(path);
+    Optional<ObjectNode> config =
+        directory.isPresent() ? read(directory.get().config()) : besideFile(path);
+    Checkpoint checkpoint = Checkpoints.open(path);
+    try {
+      Map<String, LogicalTensor> tensors =
+          QuantStorages.read(checkpoint, config.map(JsonNode.class::cast));
+      return new OpenModel(checkpoint, tensors, config, directory);
+    } catch (Throwable e) {
+      checkpoint.close();
+      throw e;
+    }
+  }
+
+  private static Optional<ModelDirectory.Model> directory(Path path) throws IOException {
+    if (!Files.isDirectory(path)) {
+      return Optional.empty();
+    }
+    return switch (ModelDirectory.inspect(path)) {
+      case ModelDirectory.Model model -> Optional.of(model);
+      case ModelDirectory.Pipeline pipeline -> throw pipeline.refusal();
+    };
+  }
+
+  private static Optional<ObjectNode> besideFile(Path file) throws IOException {
+    Path config = file.resolveSibling("config.json");
+    return read(Files.isRegularFile(config) ? Optional.of(config) : Optional.empty());
+  }
+
+  private static Optional<ObjectNode> read(Optional<Path> config) throws IOException {
+    if (config.isEmpty()) {
+      return Optional.empty();
+    }
+    Path file = config.get();
+    try {
+      if (JSON.readTree(Files.readAllBytes(file)) instanceof ObjectNode object) {
+        return Optional.of(object);
+      }
+      throw new ConversionException(file + ": expected a JSON object, found something else");
+    } catch (JsonProcessingException e) {
+      throw new ConversionException(
+          file + ": is no valid JSON: " + e.getOriginalMessage() + "; fetch this file again", e);
+    } catch (IOException e) {
+      throw IoErrors.at(file, e);
+    }
+  }
+
+  @Override
+  public void close() {
+    checkpoint.close();
+  }
+}
