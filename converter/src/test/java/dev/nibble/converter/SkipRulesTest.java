@@ -70,7 +70,7 @@ class SkipRulesTest {
         "model: --skip 'something_else_entirely' matches no module; `nibble inspect` lists the names",
         refusal(List.of("something_else_entirely"), List.of()));
     assertEquals(
-        "model: --only 'IMG_MODE*' matches no linear layer; nearest: img_mod, img_in, img_mlp",
+        "model: --only 'IMG_MODE*' matches no linear layer; nearest: img_mod, img_mod.1, img_mlp",
         refusal(List.of(), List.of("IMG_MODE*")));
   }
 
