@@ -15,8 +15,8 @@ import java.util.Optional;
 /// @param tensors what happens to each tensor, in source order
 /// @param target the file or directory to write
 /// @param directory whether the target is a directory
-/// @param baseName what its weight files are called, without ending and shard number:
-///   `diffusion_pytorch_model`
+/// @param baseName what the target's weight files are called, without ending and shard number:
+///   `diffusion_pytorch_model`, `model`, or the stem of a single file
 /// @param configuration the target's `config.json`, for a directory that has one
 /// @param copied other files of the source directory to copy, by name in the target
 /// @param matches how many modules each `--skip`, `--only` and scheme pattern matched

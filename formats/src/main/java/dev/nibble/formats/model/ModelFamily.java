@@ -32,6 +32,13 @@ public interface ModelFamily {
     return List.of();
   }
 
+  /// Modules that a skip list of transformers must name though the file may hold no tensor of
+  /// theirs: an output embedding tied to the input one. A list replaces the default that would
+  /// spare them.
+  default List<String> listedWithoutTensor() {
+    return List.of();
+  }
+
   /// The layers that lose most when quantized, which `--keep-sensitive` keeps.
   List<LayerNote> sensitive();
 

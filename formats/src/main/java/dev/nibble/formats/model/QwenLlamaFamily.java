@@ -53,6 +53,11 @@ record QwenLlamaFamily() implements ModelFamily {
   }
 
   @Override
+  public List<String> listedWithoutTensor() {
+    return List.of("lm_head");
+  }
+
+  @Override
   public List<LayerNote> sensitive() {
     return List.of(
         new LayerNote("self_attn.v_proj", "small, and every 4-bit GGUF mix gives it more bits"),

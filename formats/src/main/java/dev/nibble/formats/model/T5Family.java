@@ -44,6 +44,11 @@ record T5Family() implements ModelFamily {
   }
 
   @Override
+  public List<String> listedWithoutTensor() {
+    return List.of("lm_head");
+  }
+
+  @Override
   public List<LayerNote> sensitive() {
     return List.of(
         new LayerNote("SelfAttention.v", "small, and every 4-bit GGUF mix gives it more bits"));

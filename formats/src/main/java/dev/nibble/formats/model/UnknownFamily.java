@@ -52,6 +52,11 @@ record UnknownFamily() implements ModelFamily {
   }
 
   @Override
+  public List<String> listedWithoutTensor() {
+    return List.of("lm_head");
+  }
+
+  @Override
   public List<LayerNote> sensitive() {
     return List.of();
   }

@@ -1,0 +1,195 @@
+package dev.nibble.converter;
+
+import dev.nibble.formats.diffusers.ModelDirectory;
+import dev.nibble.formats.io.IoErrors;
+import dev.nibble.formats.model.Recognition;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Stream;
+
+/// Where the output goes, and in which form.
+///
+/// | source | `-o` | output |
+/// |---|---|---|
+/// | directory `M/` | | directory `M-nf4/` beside it |
+/// | file `m.safetensors` with a configuration | | directory `m-nf4/` beside it |
+/// | file `m.safetensors` | | file `m-nf4.safetensors` beside it |
+/// | any | `X.safetensors`, or form FILE | file |
+/// | any | form DIRECTORY | directory |
+/// | any | another path | the form of the first three lines, at that path |
+///
+/// @param path absolute
+/// @param directory whether it is a directory
+/// @param baseName what the weight files in it are called, without ending and shard number
+record OutputTarget(Path path, boolean directory, String baseName) {
+  private static final String FILE_ENDING = ".safetensors";
+  private static final String INDEX_ENDING = ".safetensors.index.json";
+
+  /// @param scheme id of the first scheme, which the default name ends with
+  /// @throws ConversionException if a form is asked for that the source does not allow
+  static OutputTarget of(
+      ConversionRequest request, PlanSource source, Recognition model, String scheme) {
+    boolean directory = isDirectory(request, source, model);
+    if (directory && !model.opensAsDirectory()) {
+      throw notADirectoryModel(source, model);
+    }
+    if (directory && source.config().isEmpty() && source.directory().isEmpty()) {
+      throw new ConversionException(
+          source.label()
+              + ": a model directory needs the model's config.json: name it with --config FILE, or"
+              + " write a single file with -o X.safetensors");
+    }
+    String name = stem(source) + "-" + scheme.replaceAll("[^A-Za-z0-9._-]", "-");
+    Path beside = source.path().toAbsolutePath().normalize();
+    Path path =
+        request
+            .output()
+            .map(output -> output.toAbsolutePath().normalize())
+            .orElseGet(() -> beside.resolveSibling(directory ? name : name + FILE_ENDING));
+    String baseName = directory ? baseName(source) : withoutEnding(fileName(path));
+    return new OutputTarget(path, directory, baseName);
+  }
+
+  private static boolean isDirectory(
+      ConversionRequest request, PlanSource source, Recognition model) {
+    return switch (request.form()) {
+      case FILE -> false;
+      case DIRECTORY -> true;
+      case AUTO ->
+          request.output().filter(output -> endsWith(output, FILE_ENDING)).isEmpty()
+              && (source.directory().isPresent()
+                  || request.config().isPresent()
+                  || (source.config().isPresent() && model.opensAsDirectory()));
+    };
+  }
+
+  private static ConversionException notADirectoryModel(PlanSource source, Recognition model) {
+    String names =
+        model.prefix().isEmpty()
+            ? "has the original names of " + model.family().label()
+            : "has names that begin with '" + model.prefix() + "'";
+    return new ConversionException(
+        source.label()
+            + ": "
+            + names
+            + ", which no loader of model directories knows: write a single file with -o"
+            + " X.safetensors, or start from the model's diffusers directory");
+  }
+
+  private static String baseName(PlanSource source) {
+    boolean bare = source.kind() == ModelDirectory.Kind.BARE;
+    return bare && source.directory().isPresent()
+        ? source.directory().get().baseName()
+        : source.kind().baseName();
+  }
+
+  private static String stem(PlanSource source) {
+    String name = fileName(source.path().toAbsolutePath().normalize());
+    return source.directory().isPresent() ? name : withoutEnding(name);
+  }
+
+  private static String withoutEnding(String name) {
+    String lower = name.toLowerCase(Locale.ROOT);
+    for (String ending : List.of(INDEX_ENDING, FILE_ENDING, ".json")) {
+      if (lower.endsWith(ending) && name.length() > ending.length()) {
+        return name.substring(0, name.length() - ending.length());
+      }
+    }
+    return name;
+  }
+
+  private static String fileName(Path path) {
+    Path name = path.getFileName();
+    return name == null ? "model" : name.toString();
+  }
+
+  private static boolean endsWith(Path path, String ending) {
+    return fileName(path).toLowerCase(Locale.ROOT).endsWith(ending);
+  }
+
+  /// Checks that writing here harms nothing: never the source, and what exists only with `force`,
+  /// and then only what is of the same form and looks like a model.
+  ///
+  /// @throws ConversionException saying what stands in the way
+  /// @throws IOException if the file system does not answer
+  void requireFree(PlanSource source, boolean force) throws IOException {
+    Path real = real(path);
+    for (Path input : inputs(source)) {
+      Path realInput = real(input);
+      boolean inside = real.startsWith(realInput) && Files.isDirectory(realInput);
+      if (real.equals(realInput) || inside || realInput.startsWith(real)) {
+        throw new ConversionException(
+            path
+                + ": the output "
+                + (real.equals(realInput)
+                    ? "is the input"
+                    : inside ? "lies inside the input" : "contains the input")
+                + ", which is never touched: choose another -o");
+      }
+    }
+    if (!Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
+      return;
+    }
+    if (!force) {
+      throw new ConversionException(path + ": exists; --force replaces it");
+    }
+    if (Files.isDirectory(path) != directory) {
+      throw new ConversionException(
+          path
+              + (directory ? ": is a file, not a directory" : ": is a directory, not a file")
+              + ": choose another -o, or remove it yourself");
+    }
+    if (directory) {
+      requireModel();
+    }
+  }
+
+  /// With `--force` a directory is replaced as a whole: only one that holds nothing but a model.
+  private void requireModel() throws IOException {
+    try (Stream<Path> entries = Files.list(path)) {
+      List<Path> files = entries.toList();
+      boolean model =
+          files.isEmpty()
+              || (files.stream().allMatch(Files::isRegularFile)
+                  && files.stream().anyMatch(file -> endsWith(file, FILE_ENDING)));
+      if (!model) {
+        throw new ConversionException(
+            path
+                + ": holds more than a model, so --force does not replace it: choose another -o, or"
+                + " remove it yourself");
+      }
+    } catch (IOException e) {
+      throw IoErrors.at(path, e);
+    }
+  }
+
+  private static List<Path> inputs(PlanSource source) {
+    List<Path> inputs = new ArrayList<>();
+    inputs.add(source.path());
+    source.files().forEach(file -> inputs.add(file.path()));
+    source.config().ifPresent(config -> inputs.add(config.path()));
+    return inputs;
+  }
+
+  /// The path with its links resolved, as far as it exists.
+  private static Path real(Path path) throws IOException {
+    Path absolute = path.toAbsolutePath().normalize();
+    Path parent = absolute;
+    while (parent != null && !Files.exists(parent)) {
+      parent = parent.getParent();
+    }
+    if (parent == null) {
+      return absolute;
+    }
+    try {
+      return parent.toRealPath().resolve(parent.relativize(absolute)).normalize();
+    } catch (IOException e) {
+      throw IoErrors.at(parent, e);
+    }
+  }
+}

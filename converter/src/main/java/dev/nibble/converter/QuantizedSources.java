@@ -1,0 +1,7 @@
+package dev.nibble.converter;
+
+final class QuantizedSources {
+  private QuantizedSources() {}
+
+  static void refuse(PlanSource source) {}
+}

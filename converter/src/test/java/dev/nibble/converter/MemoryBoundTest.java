@@ -1,0 +1,62 @@
+package dev.nibble.converter;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.nibble.converter.SparseCheckpoint.Weight;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
+
+/// A checkpoint far larger than the bound, with one tensor that is larger by itself, converts
+/// within 1 GiB of anonymous memory.
+@EnabledOnOs(OS.LINUX) // which tells anonymous memory apart from mapped files
+class MemoryBoundTest {
+  private static final long GIB = 1L << 30;
+
+  @TempDir Path folder;
+
+  /// 20.6 GiB of bfloat16: one weight of 12 GiB, whose absmax alone take 384 MiB, and 8.6 GiB of
+  /// weights in the size of Qwen-Image's.
+  private static List<Weight> weights() {
+    List<Weight> weights = new ArrayList<>();
+    weights.add(new Weight("txt_in.weight", 98304, 65536));
+    for (int i = 0; i < 123; i++) {
+      weights.add(new Weight("transformer_blocks." + i + ".img_mlp.net.2.weight", 12288, 3072));
+    }
+    return weights;
+  }
+
+  @Test
+  void twentyGibibytesConvertWithinOneOfAnonymousMemory() throws Exception {
+    requireRoom(8 * GIB);
+    Path source = folder.resolve("huge.safetensors");
+    long size = SparseCheckpoint.write(source, weights());
+    assertTrue(size >= 20 * GIB, "source has " + size);
+    Path target = folder.resolve("huge-nf4.safetensors");
+    List<String> args = List.of(source.toString(), target.toString(), "nf4", "none");
+    try (ChildProcess child = ChildProcess.start("", args)) {
+      String line = child.line();
+      assertTrue(line.startsWith("PEAK "), line);
+      assertEquals(0, child.await());
+      long peak = Long.parseLong(line.substring("PEAK ".length()));
+      System.out.printf("20 GiB checkpoint: peak anonymous memory %d MiB%n", peak >> 20);
+      assertTrue(peak < GIB, "peak anonymous memory " + peak);
+    }
+    // 4 bits a weight, and 8 more for every 64 with double quantization.
+    assertTrue(Files.size(target) > size * 4.125 / 16, "output has " + Files.size(target));
+    Files.delete(target);
+  }
+
+  private void requireRoom(long bytes) throws IOException {
+    long free = Files.getFileStore(folder).getUsableSpace();
+    assumeTrue(free > bytes, "skipped: needs " + bytes + " free bytes, the disk has " + free);
+  }
+}
