@@ -1,0 +1,136 @@
+package dev.nibble.tools;
+
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.tngtech.archunit.base.DescribedPredicate;
+import com.tngtech.archunit.core.domain.JavaAccess;
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.lang.ArchRule;
+import com.tngtech.archunit.library.dependencies.SliceAssignment;
+import com.tngtech.archunit.library.dependencies.SliceIdentifier;
+import com.tngtech.archunit.library.dependencies.SlicesRuleDefinition;
+import java.util.List;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/// The house rules that a compiler does not know. The last test plants an offender for each rule, so
+/// that none of them passes because it looks at nothing.
+class ArchitectureTest {
+  private static final String ROOT = "dev.nibble.";
+  private static final List<String> MODULES = List.of("formats", "converter", "tools");
+
+  private static JavaClasses classes;
+
+  @BeforeAll
+  static void read() {
+    classes =
+        new ClassFileImporter()
+            .withImportOption(new ImportOption.DoNotIncludeTests())
+            .importPackages("dev.nibble");
+    for (String module : MODULES) {
+      assertTrue(
+          classes.stream().anyMatch(type -> type.getPackageName().startsWith(ROOT + module)),
+          "no classes of " + module + " seen");
+    }
+  }
+
+  private static ArchRule formatsKnowsNobody() {
+    return noClasses()
+        .that()
+        .resideInAPackage("dev.nibble.formats..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage("dev.nibble.converter..", "dev.nibble.tools..", "picocli..");
+  }
+
+  private static ArchRule converterKnowsOnlyFormats() {
+    return noClasses()
+        .that()
+        .resideInAPackage("dev.nibble.converter..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage("dev.nibble.tools..", "picocli..");
+  }
+
+  private static ArchRule vectorsOnlyInSimd() {
+    return noClasses()
+        .that()
+        .resideOutsideOfPackage("..simd..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("jdk.incubator.vector..");
+  }
+
+  private static ArchRule onlyToolsPrints() {
+    return noClasses()
+        .that()
+        .resideOutsideOfPackage("dev.nibble.tools..")
+        .should()
+        .accessTargetWhere(
+            new DescribedPredicate<JavaAccess<?>>("it is System.out, System.err or exit") {
+              @Override
+              public boolean test(JavaAccess<?> access) {
+                return access.getTargetOwner().getName().equals("java.lang.System")
+                    && List.of("out", "err", "exit").contains(access.getTarget().getName());
+              }
+            });
+  }
+
+  private static ArchRule internalStaysInside() {
+    return noClasses()
+        .that()
+        .resideOutsideOfPackage("dev.nibble..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("dev.nibble..internal..");
+  }
+
+  private static ArchRule slicesHaveNoCycles() {
+    return SlicesRuleDefinition.slices().assignedFrom(new ByTopPackage()).should().beFreeOfCycles();
+  }
+
+  /// A package of a module with all its sub-packages; a module's root package is in no slice.
+  private static final class ByTopPackage implements SliceAssignment {
+    @Override
+    public SliceIdentifier getIdentifierOf(JavaClass type) {
+      String name = type.getPackageName();
+      if (!name.startsWith(ROOT)) {
+        return SliceIdentifier.ignore();
+      }
+      String[] words = name.substring(ROOT.length()).split("\\.");
+      return words.length < 2 ? SliceIdentifier.ignore() : SliceIdentifier.of(words[0], words[1]);
+    }
+
+    @Override
+    public String getDescription() {
+      return "packages below a module's root";
+    }
+  }
+
+  @Test
+  void modulesPointDownwards() {
+    formatsKnowsNobody().check(classes);
+    converterKnowsOnlyFormats().check(classes);
+  }
+
+  @Test
+  void vectorApiStaysInSimdPackages() {
+    vectorsOnlyInSimd().check(classes);
+  }
+
+  @Test
+  void librariesNeverPrintNorExit() {
+    onlyToolsPrints().check(classes);
+  }
+
+  @Test
+  void packagesFormNoCycles() {
+    slicesHaveNoCycles().check(classes);
+  }
+}

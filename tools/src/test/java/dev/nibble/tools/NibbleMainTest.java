@@ -1,0 +1,95 @@
+package dev.nibble.tools;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// Exit codes, and which stream says what.
+class NibbleMainTest {
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "quantize                                     | error: Missing required parameter: 'MODEL'",
+        "quantize m.safetensors                       | error: say which scheme: --nf4",
+        "quantize m.safetensors --nf4 --int8          | error: two schemes for every layer",
+        "quantize m.safetensors --nf4 --scheme fp4    | error: two schemes for every layer",
+        "quantize m.safetensors --nf4 --block-size 33 | error: --block-size takes a power of two",
+        "quantize m.safetensors --int8 --block-size 64| error: --block-size and --no-double-quant",
+        "quantize m.safetensors --scheme q9           | error: --scheme q9: unknown scheme 'q9'",
+        "quantize m.safetensors --nf4 --dtype f8      | error: --dtype takes bf16, not 'f8'",
+        "quantize m.safetensors --nf4 --threads 0     | error: --threads takes 1 to 1024, not 0",
+        "quantize m.safetensors --nf4 --memory 3X     | error: Invalid value for option '--memory'",
+        "quantize m.safetensors --nf4 --nope          | error: Unknown option: '--nope'",
+        "verify a b --min-snr 3 --bit-exact           | error: Error: ",
+        "verify a                                     | error: Missing required parameter: 'B'",
+        "nonsense                                     | error: Unmatched argument",
+        "''                                           | error: give a command"
+      })
+  void wrongUsageEndsWithItsLineAndTwo(String line, String expected) {
+    String[] args = line.isEmpty() ? new String[0] : line.split(" +");
+    CommandRun run = CommandRun.of((Object[]) args);
+    assertEquals(2, run.code(), run.err());
+    String start = expected.replace("error: Error: ", "error: ");
+    assertTrue(run.lastErrorLine().startsWith(start), run.err());
+    assertEquals("", run.out());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"quantize", "inspect", "dequantize", "verify", "completion"})
+  void helpGoesToStandardOutput(String command) {
+    CommandRun run = CommandRun.of(command, "--help");
+    assertEquals(0, run.code());
+    assertTrue(run.out().startsWith("Usage: "), run.out());
+    assertEquals("", run.err());
+    for (String line : run.out().lines().toList()) {
+      assertTrue(line.length() <= 80, line);
+    }
+  }
+
+  @Test
+  void failuresEndWithOne() {
+    for (List<String> command :
+        List.of(
+            List.of("inspect", "no/such/file"),
+            List.of("quantize", "no/such/file", "--nf4"),
+            List.of("dequantize", "no/such/file"),
+            List.of("verify", "no/such/file", "no/such/other"))) {
+      CommandRun run = CommandRun.of(command.toArray());
+      assertEquals(1, run.code(), run.err());
+      assertTrue(run.lastErrorLine().startsWith("error: no/such/file: "), run.err());
+      assertEquals(1, run.err().lines().count(), run.err());
+      assertEquals("", run.out());
+    }
+  }
+
+  @Test
+  void debugAddsTheTraceBeforeTheLine() {
+    CommandRun run = CommandRun.of("inspect", "no/such/file", "--debug");
+    assertTrue(run.err().contains("at dev.nibble."), run.err());
+    assertTrue(run.lastErrorLine().startsWith("error: "), run.err());
+  }
+
+  @Test
+  void completionNamesEveryCommand() {
+    CommandRun run = CommandRun.of("completion");
+    assertEquals(0, run.code());
+    for (String word : List.of("quantize", "inspect", "--min-snr", "--no-double-quant")) {
+      assertTrue(run.out().contains(word), word);
+    }
+    assertFalse(run.out().contains("OldClasses"));
+  }
+
+  @Test
+  void versionIsOneLine() {
+    CommandRun run = CommandRun.of("--version");
+    assertEquals(0, run.code());
+    assertTrue(run.out().matches("nibble \\d+\\.\\d+\\.\\d+\\R"), run.out());
+  }
+}
