@@ -17,6 +17,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -72,16 +73,20 @@ class BitsAndBytesEqualityTest {
       throws Exception {
     for (Map.Entry<String, JsonNode> part : golden.properties()) {
       if (part.getKey().equals("quant_state")) {
-        TensorInfo info = written.tensors().get(weight + ".quant_state.bitsandbytes__nf4");
+        TensorInfo info = tensor(written, weight + ".quant_state.bitsandbytes__nf4");
         assertEquals(
             part.getValue().textValue(),
             new String(bytes(written, info), StandardCharsets.UTF_8),
             weight);
       } else {
-        TensorInfo info = written.tensors().get(weight + SUFFIXES.get(part.getKey()));
+        TensorInfo info = tensor(written, weight + SUFFIXES.get(part.getKey()));
         assertEquals(part.getValue().textValue(), sha256(bytes(written, info)), info.name());
       }
     }
+  }
+
+  private static TensorInfo tensor(Checkpoint written, String name) {
+    return Optional.ofNullable(written.tensors().get(name)).orElseThrow();
   }
 
   private static byte[] bytes(Checkpoint checkpoint, TensorInfo info) {

@@ -132,6 +132,10 @@ class FaultTest {
     assertEquals(List.of("transformer"), assertNoThrow(() -> namesIn(folder)));
   }
 
+  private static void assertMessage(String part, Exception e) {
+    assertTrue(String.valueOf(e.getMessage()).contains(part), String.valueOf(e.getMessage()));
+  }
+
   private interface Reading<T> {
     T read() throws IOException;
   }
@@ -151,8 +155,8 @@ class FaultTest {
       file.setLength(file.length() - 1000);
     }
     NibbleException e = assertThrows(NibbleException.class, () -> convert(target, false));
-    assertTrue(e.getMessage().contains(shard.toString()), e.getMessage());
-    assertTrue(e.getMessage().contains("incomplete"), e.getMessage());
+    assertMessage(shard.toString(), e);
+    assertMessage("incomplete", e);
     assertEquals(List.of("transformer"), namesIn(folder));
   }
 
@@ -174,7 +178,7 @@ class FaultTest {
     Path file = Files.writeString(folder.resolve("file"), "mine");
     Exception e =
         assertThrows(NibbleException.class, () -> convert(file.resolve("deep/out"), false));
-    assertTrue(String.valueOf(e.getMessage()).contains(file.toString()), e.getMessage());
+    assertMessage(file.toString(), e);
     assertEquals("mine", Files.readString(file));
   }
 
@@ -184,7 +188,7 @@ class FaultTest {
     Path before = Files.createDirectory(folder.resolve("before"));
     copyTree(target, before);
     NibbleException e = assertThrows(NibbleException.class, () -> convert(target, false));
-    assertTrue(e.getMessage().contains("--force"), e.getMessage());
+    assertMessage("--force", e);
     assertSameFiles(before, target);
     convert(target, true);
     assertSameFiles(before, target);
@@ -194,7 +198,7 @@ class FaultTest {
   void theSourceIsNeverTheTarget() throws IOException {
     for (Path output : List.of(source, source.resolve("inside"), folder)) {
       NibbleException e = assertThrows(NibbleException.class, () -> convert(output, true));
-      assertTrue(e.getMessage().contains("source"), e.getMessage());
+      assertMessage("source", e);
     }
     assertSameFiles(Fixtures.path("models/emoji-qwen/transformer-qwen"), source);
   }

@@ -2,8 +2,10 @@ package dev.nibble.formats.safetensors;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.nibble.formats.DType;
 import dev.nibble.formats.Shape;
@@ -239,6 +241,20 @@ class SafetensorsWriterTest {
             IOException.class,
             () -> SafetensorsWriter.create(folder.resolve("no/x"), plan(FIVE), shown));
     assertEquals("final.safetensors: no such file or directory", failure.getMessage());
+  }
+
+  @Test
+  void fullDiskNamesTheFile() throws IOException {
+    Path full = Path.of("/dev/full");
+    assumeTrue(Files.exists(full));
+    try (var writer = SafetensorsWriter.create(full, plan(FIVE), Path.of("out.safetensors"))) {
+      var five = MemorySegment.ofArray(new byte[5]);
+      var failure = assertThrows(IOException.class, () -> writer.write("five", 0, five));
+      assertEquals(
+          "out.safetensors: no space left on the device: free some space, or write elsewhere",
+          failure.getMessage());
+      assertInstanceOf(IOException.class, failure.getCause());
+    }
   }
 
   private static byte[] bytes(Random random, int length) {
