@@ -1,0 +1,65 @@
+package dev.nibble.formats.internal.simd;
+
+/// A 4-bit codebook prepared for encoding: its 16 values in ascending order ("bins"), the code that
+/// stands for each bin, and the 15 bounds between them.
+///
+/// A normalized value belongs to the bin whose number is the count of bounds strictly below it, so
+/// a tie goes to the lower bin; NaN goes to bin 15. Bounds are float32 midpoints, as bitsandbytes'
+/// CPU backend computes them (`backends/default/ops.py`, `_get_4bit_quantize_bounds`).
+public final class FourBitTable {
+  static final int BINS = 16;
+
+  private final float[] sorted;
+  private final float[] bounds;
+  private final byte[] codes;
+
+  /// @param sorted 16 values, ascending; equal neighbours are allowed
+  /// @param codes the code of each, a permutation of 0..15
+  public FourBitTable(float[] sorted, byte[] codes) {
+    if (sorted.length != BINS || codes.length != BINS) {
+      throw new IllegalArgumentException("a 4-bit codebook has 16 values");
+    }
+    this.sorted = sorted.clone();
+    this.codes = codes.clone();
+    this.bounds = new float[BINS - 1];
+    for (int i = 0; i < bounds.length; i++) {
+      bounds[i] = (sorted[i] + sorted[i + 1]) / 2;
+    }
+  }
+
+  /// Number of bounds strictly below `value`; 15 for NaN.
+  int bin(float value) {
+    int bin = 0;
+    for (int step = BINS / 2; step > 0; step /= 2) {
+      // Negated, so that NaN climbs to the top.
+      if (!(value <= bounds[bin + step - 1])) {
+        bin += step;
+      }
+    }
+    return bin;
+  }
+
+  /// The value of a bin.
+  float value(int bin) {
+    return sorted[bin];
+  }
+
+  /// The code that is stored for a bin.
+  int code(int bin) {
+    return codes[bin];
+  }
+
+  /// The bound above bin `bin`, 0..14.
+  float bound(int bin) {
+    return bounds[bin];
+  }
+
+  /// The values in the order of the codes, as a reader needs them.
+  public float[] valuesByCode() {
+    float[] values = new float[BINS];
+    for (int bin = 0; bin < BINS; bin++) {
+      values[codes[bin]] = sorted[bin];
+    }
+    return values;
+  }
+}

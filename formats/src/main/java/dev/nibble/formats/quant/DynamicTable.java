@@ -1,0 +1,37 @@
+package dev.nibble.formats.quant;
+
+/// Finds 8-bit codes in the signed dynamic map as bitsandbytes' CPU backend does: through a table
+/// of 65,536 entries over [-1, 1], not by a search for the nearest value. Differs from the nearest
+/// in 0.2 to 1 % of gaussian values, by one code.
+///
+/// Source: bitsandbytes `csrc/cpu_ops.cpp`, `build_quantize_lut` and `norm_to_lut_index`.
+final class DynamicTable {
+  private static final int SIZE = 65536;
+
+  private final float[] values;
+  private final byte[] codes = new byte[SIZE];
+
+  DynamicTable() {
+    values = Codebooks.dynamicMap();
+    int code = 0;
+    for (int i = 0; i < SIZE; i++) {
+      float value = -1f + (2f * i) / (SIZE - 1);
+      while (code < values.length - 1 && 0.5f * (values[code] + values[code + 1]) < value) {
+        code++;
+      }
+      codes[i] = (byte) code;
+    }
+  }
+
+  /// The code of a normalized value. One outside [-1, 1] is clamped; NaN is treated as -1, which is
+  /// what the conversion of the peer comes to.
+  byte code(float normalized) {
+    float clamped = Math.clamp(normalized, -1f, 1f);
+    return codes[(int) ((clamped + 1f) * 0.5f * (SIZE - 1) + 0.5f)];
+  }
+
+  /// The value of a code, 0..255.
+  float value(int code) {
+    return values[code];
+  }
+}
