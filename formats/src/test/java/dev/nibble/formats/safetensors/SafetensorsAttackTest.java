@@ -23,7 +23,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// multiple of the file.
 class SafetensorsAttackTest {
   private static final Path FILE = Path.of("attack.safetensors");
-  private static final int ROUNDS = 3000;
+  private static final int ROUNDS = 1500;
 
   /// Far above what these small files need, far below what a believed length would ask for.
   private static final long MAX_ALLOCATION = 4 << 20;

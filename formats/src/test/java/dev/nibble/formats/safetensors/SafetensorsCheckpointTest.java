@@ -36,10 +36,10 @@ class SafetensorsCheckpointTest {
 
   @Test
   void readsEveryDtype() throws IOException, NoSuchAlgorithmException {
-    Path folder = Fixtures.path("goldens/safetensors");
+    Path goldens = Fixtures.path("goldens/safetensors");
     JsonNode manifest =
-        new ObjectMapper().readTree(folder.resolve("safetensors_manifest.json").toFile());
-    try (var checkpoint = SafetensorsCheckpoint.open(folder.resolve("every_dtype.safetensors"))) {
+        new ObjectMapper().readTree(goldens.resolve("safetensors_manifest.json").toFile());
+    try (var checkpoint = SafetensorsCheckpoint.open(goldens.resolve("every_dtype.safetensors"))) {
       List<String> order = new ArrayList<>(List.of("__metadata__"));
       for (TensorInfo tensor : checkpoint.tensors().values()) {
         JsonNode expected = manifest.get("tensors").get(tensor.name());
@@ -81,7 +81,7 @@ class SafetensorsCheckpointTest {
         assertTrue(tensor.file() >= previous, "tensors come in file order");
         previous = tensor.file();
         try (var shard = SafetensorsCheckpoint.open(checkpoint.files().get(previous).path())) {
-          TensorInfo alone = shard.tensors().get(tensor.name());
+          TensorInfo alone = tensor(shard, tensor.name());
           assertEquals(-1, shard.data(alone).mismatch(checkpoint.data(tensor)));
         }
       }
