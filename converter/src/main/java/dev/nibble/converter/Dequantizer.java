@@ -3,8 +3,8 @@ package dev.nibble.converter;
 import dev.nibble.converter.internal.DequantizeRun;
 import java.io.IOException;
 
-/// Turns quantized checkpoints back into plain ones. Stateless, like [Converter]; the output appears
-/// whole or not at all.
+/// Turns quantized checkpoints back into plain ones. Stateless, like [Converter]; the output
+/// appears whole or not at all.
 public final class Dequantizer {
   /// Decodes every quantized weight of a checkpoint and copies the rest. Blocks until the output is
   /// complete and on disk.

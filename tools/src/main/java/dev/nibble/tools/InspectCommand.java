@@ -1,13 +1,13 @@
 package dev.nibble.tools;
 
-import dev.nibble.tools.report.ByteSize;
-import dev.nibble.tools.report.TextTable;
-import dev.nibble.tools.report.ReportJson;
 import dev.nibble.formats.Checkpoint;
 import dev.nibble.formats.CheckpointFile;
 import dev.nibble.formats.Checkpoints;
 import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.Text;
+import dev.nibble.tools.report.ByteSize;
+import dev.nibble.tools.report.ReportJson;
+import dev.nibble.tools.report.TextTable;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Path;
@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.StringJoiner;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
@@ -74,11 +75,9 @@ final class InspectCommand implements Callable<Integer> {
   }
 
   static String regex(String glob) {
-    StringBuilder regex = new StringBuilder();
+    StringJoiner regex = new StringJoiner(".*");
     for (String literal : glob.split("\\*", -1)) {
-      regex
-          .append(regex.isEmpty() ? "" : ".*")
-          .append(literal.isEmpty() ? "" : Pattern.quote(literal));
+      regex.add(literal.isEmpty() ? "" : Pattern.quote(literal));
     }
     return regex.toString();
   }

@@ -1,7 +1,7 @@
 package dev.nibble.tools;
 
-import dev.nibble.tools.report.ByteSize;
 import dev.nibble.converter.ConversionRequest;
+import dev.nibble.tools.report.ByteSize;
 import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;

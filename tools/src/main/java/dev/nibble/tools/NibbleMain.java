@@ -1,8 +1,8 @@
 package dev.nibble.tools;
 
+import dev.nibble.tools.report.ByteSize;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
-import dev.nibble.tools.report.ByteSize;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.util.List;

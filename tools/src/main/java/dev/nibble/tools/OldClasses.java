@@ -18,8 +18,8 @@ import java.util.jar.JarFile;
 import java.util.jar.JarOutputStream;
 
 /// What the launchers run once after a build: rewrites classes of Java 5 in a jar (picocli's) as
-/// classes of Java 8. Older ones carry no stack maps, so Java can't keep them in its class cache and
-/// verifies them the slow way at every start: half of the time of `--help`.
+/// classes of Java 8. Older ones carry no stack maps, so Java can't keep them in its class cache
+/// and verifies them the slow way at every start: half of the time of `--help`.
 final class OldClasses {
   private static final int FIRST_WITH_STACK_MAPS = ClassFile.JAVA_6_VERSION;
 
@@ -27,17 +27,16 @@ final class OldClasses {
 
   private OldClasses(JarFile jar) {
     ClassHierarchyResolver inJar =
-        ClassHierarchyResolver.ofResourceParsing(
-            type -> {
-              String descriptor = type.descriptorString();
-              String name = descriptor.substring(1, descriptor.length() - 1) + ".class";
-              JarEntry entry = jar.getJarEntry(name);
-              try {
-                return entry == null ? null : jar.getInputStream(entry);
-              } catch (IOException e) {
-                return null;
-              }
-            });
+        ClassHierarchyResolver.ofResourceParsing(type -> {
+          String descriptor = type.descriptorString();
+          String name = descriptor.substring(1, descriptor.length() - 1) + ".class";
+          JarEntry entry = jar.getJarEntry(name);
+          try {
+            return entry == null ? null : jar.getInputStream(entry);
+          } catch (IOException e) {
+            return null;
+          }
+        });
     parser =
         ClassFile.of(
             ConstantPoolSharingOption.NEW_POOL, // makes it write all code anew

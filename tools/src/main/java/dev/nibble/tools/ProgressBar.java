@@ -37,6 +37,22 @@ final class ProgressBar implements ProgressListener, AutoCloseable {
     }
   }
 
+  @Override
+  public synchronized void stage(Stage stage) {
+    String text =
+        switch (stage) {
+          case HASHING -> "reading the source";
+          case CONVERTING -> "";
+          case COMMITTING -> "waiting for the disk";
+          case DONE -> "";
+        };
+    if (shown && !text.isEmpty()) {
+      dirty = true;
+      err.print("\r\u001b[K" + text);
+      err.flush();
+    }
+  }
+
   /// The line, at most 79 columns wide.
   static String line(
       String tensor, long doneBytes, long totalBytes, long elapsedNanos, boolean blocks) {

@@ -1,14 +1,14 @@
 package dev.nibble.tools;
 
-import dev.nibble.converter.internal.Version;
-import dev.nibble.tools.report.SummaryPrinter;
-import dev.nibble.tools.report.PlanPrinter;
-import dev.nibble.tools.report.ReportJson;
 import dev.nibble.converter.ConversionPlan;
 import dev.nibble.converter.ConversionReport;
 import dev.nibble.converter.ConversionRequest;
 import dev.nibble.converter.Converter;
+import dev.nibble.converter.internal.Version;
 import dev.nibble.tools.report.HtmlReport;
+import dev.nibble.tools.report.PlanPrinter;
+import dev.nibble.tools.report.ReportJson;
+import dev.nibble.tools.report.SummaryPrinter;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -26,9 +26,10 @@ import picocli.CommandLine.Spec;
     name = "quantize",
     description = "Quantizes a safetensors checkpoint.",
     sortOptions = false,
-    customSynopsis =
-        {"quantize MODEL (--nf4 | --fp4 | --int8 | --scheme S)",
-         "                [--skip P]... [-o OUT] [options]"},
+    customSynopsis = {
+      "quantize MODEL (--nf4 | --fp4 | --int8 | --scheme S)",
+      "                [--skip P]... [-o OUT] [options]"
+    },
     footer = {
       "",
       "Examples:",

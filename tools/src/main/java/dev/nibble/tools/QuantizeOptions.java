@@ -1,6 +1,5 @@
 package dev.nibble.tools;
 
-import dev.nibble.tools.report.ByteSize;
 import dev.nibble.converter.ConversionRequest;
 import dev.nibble.converter.ConversionRequest.OutputForm;
 import dev.nibble.converter.SchemeRule;
@@ -10,6 +9,7 @@ import dev.nibble.formats.quant.FourBitType;
 import dev.nibble.formats.quant.LlmInt8;
 import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.QuantSchemes;
+import dev.nibble.tools.report.ByteSize;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -219,8 +219,10 @@ final class QuantizeOptions {
     }
     base.ifPresent(scheme -> rules.addFirst(new SchemeRule("*", scheme)));
     if (rules.isEmpty()) {
-      throw wrong(("say which scheme: --nf4, --fp4, --int8, or --scheme with absmax8[:B], affine8[:B] or"
-              + " bnb8-dynamic[:B]; for example: quantize %s --nf4").formatted(model));
+      throw wrong(
+          ("say which scheme: --nf4, --fp4, --int8, or --scheme with absmax8[:B], affine8[:B] or"
+                  + " bnb8-dynamic[:B]; for example: quantize %s --nf4")
+              .formatted(model));
     }
     return rules;
   }
@@ -250,8 +252,10 @@ final class QuantizeOptions {
 
   private void requireNone(Optional<QuantScheme> base, String second) {
     if (base.isPresent()) {
-      throw wrong(("two schemes for every layer, %s and %s: name the layers of the second one, as in"
-              + " --scheme 'GLOB=%s'").formatted(base.get().id(), second, second));
+      throw wrong(
+          ("two schemes for every layer, %s and %s: name the layers of the second one, as in"
+                  + " --scheme 'GLOB=%s'")
+              .formatted(base.get().id(), second, second));
     }
   }
 

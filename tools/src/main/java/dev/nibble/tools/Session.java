@@ -1,7 +1,7 @@
 package dev.nibble.tools;
 
-import dev.nibble.tools.report.Style;
 import dev.nibble.converter.Cancellation;
+import dev.nibble.tools.report.Style;
 import java.io.Console;
 import java.io.PrintStream;
 import java.util.Optional;

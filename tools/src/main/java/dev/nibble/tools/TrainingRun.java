@@ -17,7 +17,8 @@ final class TrainingRun {
 
   private TrainingRun() {}
 
-  /// @param args `plain` or `compute`; the project's root; a folder to work in, which must not exist
+  /// @param args `plain` or `compute`; the project's root; a folder to work in, which must not
+  ///   exist
   public static void main(String[] args) throws IOException {
     Path model = Path.of(args[1], "fixtures/models/emoji-qwen/transformer-qwen");
     for (List<String> command :

@@ -34,7 +34,10 @@ final class VerifyCommand implements Callable<Integer> {
   private CommandSpec spec;
 
   @SuppressWarnings("NullAway.Init") // picocli sets it
-  @Parameters(index = "0", paramLabel = "A", description = "The original: errors are relative to it.")
+  @Parameters(
+      index = "0",
+      paramLabel = "A",
+      description = "The original: errors are relative to it.")
   private Path first;
 
   @SuppressWarnings("NullAway.Init") // picocli sets it

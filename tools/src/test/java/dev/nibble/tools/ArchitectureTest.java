@@ -1,26 +1,33 @@
 package dev.nibble.tools;
 
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.methods;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
-import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.tngtech.archunit.base.DescribedPredicate;
 import com.tngtech.archunit.core.domain.JavaAccess;
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.domain.JavaMethod;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.lang.ArchCondition;
 import com.tngtech.archunit.lang.ArchRule;
+import com.tngtech.archunit.lang.ConditionEvents;
+import com.tngtech.archunit.lang.SimpleConditionEvent;
 import com.tngtech.archunit.library.dependencies.SliceAssignment;
 import com.tngtech.archunit.library.dependencies.SliceIdentifier;
 import com.tngtech.archunit.library.dependencies.SlicesRuleDefinition;
+import dev.nibble.converter.planted.Upward;
+import dev.nibble.formats.plantedone.Offender;
+import dev.nibble.formats.plantedtwo.Accomplice;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/// The house rules that a compiler does not know. The last test plants an offender for each rule, so
-/// that none of them passes because it looks at nothing.
+/// The house rules that a compiler does not know. The last test plants an offender for each rule,
+/// so that none of them passes because it looks at nothing.
 class ArchitectureTest {
   private static final String ROOT = "dev.nibble.";
   private static final List<String> MODULES = List.of("formats", "converter", "tools");
@@ -82,13 +89,33 @@ class ArchitectureTest {
             });
   }
 
-  private static ArchRule internalStaysInside() {
-    return noClasses()
+  /// `internal` packages serve sibling modules; an API that mentions their types would hand them
+  /// on.
+  private static ArchRule apiDoesNotLeakInternals() {
+    return methods()
         .that()
-        .resideOutsideOfPackage("dev.nibble..")
-        .should()
-        .dependOnClassesThat()
-        .resideInAPackage("dev.nibble..internal..");
+        .arePublic()
+        .and()
+        .areDeclaredInClassesThat()
+        .arePublic()
+        .and()
+        .areDeclaredInClassesThat()
+        .resideOutsideOfPackage("..internal..")
+        .should(
+            new ArchCondition<JavaMethod>("mention no internal type") {
+              @Override
+              public void check(JavaMethod method, ConditionEvents events) {
+                List<JavaClass> types = new ArrayList<>(method.getRawParameterTypes());
+                types.add(method.getRawReturnType());
+                for (JavaClass type : types) {
+                  if (("." + type.getPackageName() + ".").contains(".internal.")) {
+                    events.add(
+                        SimpleConditionEvent.violated(
+                            method, method.getFullName() + " mentions " + type.getName()));
+                  }
+                }
+              }
+            });
   }
 
   private static ArchRule slicesHaveNoCycles() {
@@ -132,5 +159,26 @@ class ArchitectureTest {
   @Test
   void packagesFormNoCycles() {
     slicesHaveNoCycles().check(classes);
+  }
+
+  @Test
+  void apiKeepsInternalsToItself() {
+    apiDoesNotLeakInternals().check(classes);
+  }
+
+  @Test
+  void everyRuleNoticesItsOffender() {
+    JavaClasses planted =
+        new ClassFileImporter().importClasses(Offender.class, Accomplice.class, Upward.class);
+    for (ArchRule rule :
+        List.of(
+            formatsKnowsNobody(),
+            converterKnowsOnlyFormats(),
+            vectorsOnlyInSimd(),
+            onlyToolsPrints(),
+            apiDoesNotLeakInternals(),
+            slicesHaveNoCycles())) {
+      assertTrue(rule.evaluate(planted).hasViolation(), rule.getDescription());
+    }
   }
 }

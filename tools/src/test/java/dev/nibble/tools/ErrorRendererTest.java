@@ -25,8 +25,7 @@ class ErrorRendererTest {
 
   @Test
   void knownFailuresAreOneLineWithoutClassNames() {
-    assertEquals(
-        "error: a/b: no such file or directory", line(new NoSuchFileException("a/b"), 1));
+    assertEquals("error: a/b: no such file or directory", line(new NoSuchFileException("a/b"), 1));
     assertEquals("error: a/b: permission denied", line(new AccessDeniedException("a/b"), 1));
     assertEquals(
         "error: a/b: permission denied",
@@ -44,8 +43,7 @@ class ErrorRendererTest {
     assertTrue(
         line(new InternalError("a fault occurred in an unsafe memory access operation"), 1)
             .startsWith("error: a file that was being read became shorter"));
-    assertTrue(
-        line(new OutOfMemoryError("Java heap space"), 1).startsWith("error: out of memory"));
+    assertTrue(line(new OutOfMemoryError("Java heap space"), 1).startsWith("error: out of memory"));
   }
 
   @Test

@@ -5,7 +5,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.nibble.converter.Cancellation;
 import dev.nibble.converter.ConversionCancelledException;
 import dev.nibble.converter.ConversionException;
-import dev.nibble.converter.ConversionRequest.OutputForm;
 import dev.nibble.converter.DequantizeReport;
 import dev.nibble.converter.DequantizeRequest;
 import dev.nibble.converter.MemoryBudget;
@@ -22,7 +21,6 @@ import dev.nibble.formats.quant.storage.LogicalTensor;
 import dev.nibble.formats.safetensors.SafetensorsWriter;
 import dev.nibble.formats.safetensors.ShardIndex;
 import java.io.IOException;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -90,9 +88,8 @@ public final class DequantizeRun {
         case LogicalTensor.Quantized quantized -> {
           QuantizedTensor tensor = quantized.tensor();
           DType dtype = request.dtype().orElse(tensor.dtype());
-          long bytes = tensor.parts().values().stream().mapToLong(MemorySegment::byteSize).sum();
-          var info =
-              new TensorInfo(entry.getKey(), tensor.dtype(), tensor.shape(), 0, 0, bytes);
+          long bytes = quantized.stored().stream().mapToLong(TensorInfo::byteSize).sum();
+          var info = new TensorInfo(entry.getKey(), tensor.dtype(), tensor.shape(), 0, 0, bytes);
           plans.add(new TensorPlan.Cast(info, dtype, REASON));
           found = true;
         }

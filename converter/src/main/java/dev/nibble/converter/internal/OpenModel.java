@@ -12,6 +12,7 @@ import dev.nibble.formats.io.IoErrors;
 import dev.nibble.formats.quant.storage.LogicalTensor;
 import dev.nibble.formats.quant.storage.QuantStorages;
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
@@ -21,11 +22,13 @@ import java.util.Optional;
 /// configuration that lies beside it.
 ///
 /// @param checkpoint owned
+/// @param parts memory of parts that no tensor of the file holds as they are; owned
 /// @param tensors plain tensors and quantized weights by name, in file order
 /// @param config the model's `config.json`, if it has one
 /// @param directory the model's directory, if one was named
 record OpenModel(
     Checkpoint checkpoint,
+    Arena parts,
     Map<String, LogicalTensor> tensors,
     Optional<ObjectNode> config,
     Optional<ModelDirectory.Model> directory)
@@ -33,16 +36,20 @@ record OpenModel(
   private static final ObjectMapper JSON = new ObjectMapper();
 
   /// Opens a file, an index, or a model directory. The caller closes.
+  // The record owns the arena, and its close() closes it.
+  @SuppressWarnings("MustBeClosedChecker")
   static OpenModel open(Path path) throws IOException {
     Optional<ModelDirectory.Model> directory = directory(path);
     Optional<ObjectNode> config =
         directory.isPresent() ? read(directory.get().config()) : besideFile(path);
     Checkpoint checkpoint = Checkpoints.open(path);
+    Arena parts = Arena.ofShared();
     try {
       Map<String, LogicalTensor> tensors =
-          QuantStorages.read(checkpoint, config.map(JsonNode.class::cast));
-      return new OpenModel(checkpoint, tensors, config, directory);
+          QuantStorages.read(checkpoint, config.map(JsonNode.class::cast), parts);
+      return new OpenModel(checkpoint, parts, tensors, config, directory);
     } catch (Throwable e) {
+      parts.close();
       checkpoint.close();
       throw e;
     }
@@ -83,6 +90,7 @@ record OpenModel(
 
   @Override
   public void close() {
+    parts.close();
     checkpoint.close();
   }
 }

@@ -51,8 +51,13 @@ sealed interface Side {
     return switch (tensor) {
       case LogicalTensor.Dense dense ->
           new Dense(dense.info(), model.checkpoint().data(dense.info()));
-      case LogicalTensor.Quantized quantized -> new Quantized(quantized.tensor());
+      case LogicalTensor.Quantized quantized ->
+          new Quantized(quantized.tensor(), storedBytes(quantized));
     };
+  }
+
+  private static long storedBytes(LogicalTensor.Quantized weight) {
+    return weight.stored().stream().mapToLong(TensorInfo::byteSize).sum();
   }
 
   /// A plain tensor.
@@ -97,7 +102,9 @@ sealed interface Side {
   }
 
   /// A quantized weight.
-  record Quantized(QuantizedTensor tensor) implements Side {
+  ///
+  /// @param byteSize of all its stored tensors
+  record Quantized(QuantizedTensor tensor, long byteSize) implements Side {
     @Override
     public Shape shape() {
       return tensor.shape();
@@ -106,11 +113,6 @@ sealed interface Side {
     @Override
     public String label() {
       return tensor.scheme().id();
-    }
-
-    @Override
-    public long byteSize() {
-      return tensor.parts().values().stream().mapToLong(MemorySegment::byteSize).sum();
     }
 
     @Override

@@ -20,8 +20,7 @@ public final class DequantizePrinter {
     double seconds = report.nanos() / 1e9;
     TextTable facts = new TextTable("ll");
     facts.row(
-        "time",
-        Html.format("%.2f s, %.2f GB/s of output", seconds, bytesOut(all) / seconds / 1e9));
+        "time", Html.format("%.2f s, %.2f GB/s of output", seconds, bytesOut(all) / seconds / 1e9));
     facts.row("wrote", report.target().toString());
     facts.print(out, 0);
     out.flush();

@@ -106,7 +106,9 @@ public final class HtmlReport {
     totals.meanSnr().ifPresent(snr -> tile(Html.format("%.2f dB", snr), "mean signal to noise"));
     tile(String.valueOf(totals.quantized()), "tensors quantized");
     tile(String.valueOf(totals.kept()), "tensors kept");
-    tile(Html.format("%.2f s", totals.seconds()), Html.format("%.2f GB/s", totals.gigabytesPerSecond()));
+    tile(
+        Html.format("%.2f s", totals.seconds()),
+        Html.format("%.2f GB/s", totals.gigabytesPerSecond()));
     add("</section>");
   }
 

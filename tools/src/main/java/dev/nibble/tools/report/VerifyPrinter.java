@@ -36,12 +36,18 @@ public final class VerifyPrinter {
     names(out, "only in the second", report.onlySecond());
     for (VerifyReport.Reshaped tensor : report.reshaped()) {
       out.println(
-          "shape differs: " + tensor.first() + " / " + tensor.second() + "  " + Text.printable(tensor.name()));
+          "shape differs: "
+              + tensor.first()
+              + " / "
+              + tensor.second()
+              + "  "
+              + Text.printable(tensor.name()));
     }
     long identical = report.tensors().stream().filter(VerifyReport.Tensor::identical).count();
     QuantError all = report.overall();
     TextTable facts = new TextTable("ll");
-    facts.row("compared", Html.format("%d tensors, %d identical", report.tensors().size(), identical));
+    facts.row(
+        "compared", Html.format("%d tensors, %d identical", report.tensors().size(), identical));
     facts.row("max error", Html.format("%.6g", all.maxError()));
     facts.row("relative error", Html.format("%.6g", all.relative()));
     facts.row("SNR", snr(all) + (Double.isFinite(all.snrDb()) ? " dB" : ""));
@@ -97,7 +103,9 @@ public final class VerifyPrinter {
         .put("tensors", report.tensors().size())
         .put("identical", report.tensors().stream().filter(VerifyReport.Tensor::identical).count())
         .put("bytes_in", report.tensors().stream().mapToLong(VerifyReport.Tensor::bytesFirst).sum())
-        .put("bytes_out", report.tensors().stream().mapToLong(VerifyReport.Tensor::bytesSecond).sum());
+        .put(
+            "bytes_out",
+            report.tensors().stream().mapToLong(VerifyReport.Tensor::bytesSecond).sum());
     putErrors(json.totals(), report.overall());
     json.root().put("passed", passed);
     report.onlyFirst().forEach(json.root().putArray("only_first")::add);
@@ -105,13 +113,12 @@ public final class VerifyPrinter {
     ArrayNode reshaped = json.root().putArray("reshaped");
     report
         .reshaped()
-        .forEach(
-            tensor ->
-                reshaped
-                    .addObject()
-                    .put("name", tensor.name())
-                    .put("first", tensor.first().toString())
-                    .put("second", tensor.second().toString()));
+        .forEach(tensor ->
+            reshaped
+                .addObject()
+                .put("name", tensor.name())
+                .put("first", tensor.first().toString())
+                .put("second", tensor.second().toString()));
     return json;
   }
 

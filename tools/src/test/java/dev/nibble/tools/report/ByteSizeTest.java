@@ -25,7 +25,8 @@ class ByteSizeTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"", "GB", "-1G", "1XB", "1e9", "0", "0.2", "9223372036854775808", "99999999T"})
+  @ValueSource(
+      strings = {"", "GB", "-1G", "1XB", "1e9", "0", "0.2", "9223372036854775808", "99999999T"})
   void refusesTheRest(String text) {
     assertThrows(IllegalArgumentException.class, () -> ByteSize.parse(text));
   }

@@ -54,8 +54,7 @@ class HtmlReportTest {
   @Test
   void blocksAreInNumericOrder() throws Exception {
     String chart = ErrorChart.draw(results());
-    assertTrue(
-        chart.indexOf("blocks.2.attn.to_q") < chart.indexOf("blocks.10.attn.to_q"), chart);
+    assertTrue(chart.indexOf("blocks.2.attn.to_q") < chart.indexOf("blocks.10.attn.to_q"), chart);
   }
 
   @Test
