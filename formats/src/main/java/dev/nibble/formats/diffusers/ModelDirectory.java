@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -39,7 +40,8 @@ public sealed interface ModelDirectory {
 
   /// A pipeline of several models: a directory with `model_index.json`.
   ///
-  /// @param components the subdirectories that hold weights, by name
+  /// @param components the subdirectories that `model_index.json` names and that hold weights, by
+  ///   name
   record Pipeline(Path path, List<Path> components) implements ModelDirectory {
     public Pipeline {
       components = List.copyOf(components);
@@ -79,28 +81,31 @@ public sealed interface ModelDirectory {
     }
   }
 
-  /// Looks at a directory; reads names and `config.json`, no weights.
+  /// Looks at a directory; reads names and configuration, no weights.
   ///
   /// @throws UnsupportedException if it holds no safetensors weights, or several to choose from
-  /// @throws dev.nibble.formats.FormatException if its `config.json` is broken
+  /// @throws dev.nibble.formats.FormatException if its configuration is broken
   /// @throws IOException if it can't be read; the message names the file
   static ModelDirectory inspect(Path directory) throws IOException {
     List<Path> files = list(directory);
-    if (Files.isRegularFile(directory.resolve("model_index.json"))) {
-      return new Pipeline(directory, components(files));
+    Path index = directory.resolve("model_index.json");
+    if (Files.isRegularFile(index)) {
+      return new Pipeline(directory, components(files, ConfigFile.keys(index)));
     }
     Path configFile = directory.resolve("config.json");
     Optional<Path> config =
         Files.isRegularFile(configFile) ? Optional.of(configFile) : Optional.empty();
-    Kind kind = config.isPresent() ? ConfigKind.of(configFile) : Kind.BARE;
+    Kind kind = config.isPresent() ? ConfigFile.kind(configFile) : Kind.BARE;
     Path weights = WeightFiles.choose(directory, kind, files);
     return new Model(directory, kind, weights, config, WeightFiles.others(files));
   }
 
-  private static List<Path> components(List<Path> entries) throws IOException {
+  private static List<Path> components(List<Path> entries, Set<String> names) throws IOException {
     List<Path> found = new ArrayList<>();
     for (Path entry : entries) {
-      if (Files.isDirectory(entry) && WeightFiles.present(list(entry))) {
+      if (names.contains(entry.getFileName().toString())
+          && Files.isDirectory(entry)
+          && WeightFiles.present(list(entry))) {
         found.add(entry);
       }
     }

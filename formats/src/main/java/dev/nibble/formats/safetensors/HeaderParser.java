@@ -30,7 +30,7 @@ final class HeaderParser {
   }
 
   /// What the JSON says, in its order.
-  record Content(Map<String, Entry> tensors, Map<String, String> metadata) {}
+  record Content(List<Entry> tensors, Map<String, String> metadata) {}
 
   static Content parse(Path path, MemorySegment text, long textOffset) {
     try (var json = new StrictJson(path, text, textOffset)) {
@@ -54,7 +54,7 @@ final class HeaderParser {
       json.about(Optional.empty());
     }
     json.end();
-    return new Content(tensors, metadata.orElse(Map.of()));
+    return new Content(new ArrayList<>(tensors.values()), metadata.orElse(Map.of()));
   }
 
   private void metadata() {

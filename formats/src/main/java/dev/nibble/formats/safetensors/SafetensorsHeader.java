@@ -9,7 +9,6 @@ import dev.nibble.formats.Shape;
 import dev.nibble.formats.TensorInfo;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
@@ -39,8 +38,9 @@ public record SafetensorsHeader(
   static final int LENGTH_BYTES = 8;
 
   public SafetensorsHeader {
-    tensors = Collections.unmodifiableMap(new LinkedHashMap<>(tensors));
-    metadata = Collections.unmodifiableMap(new LinkedHashMap<>(metadata));
+    // Not copied: a header may have a million tensors, and parse gives its maps away.
+    tensors = Collections.unmodifiableMap(tensors);
+    metadata = Collections.unmodifiableMap(metadata);
   }
 
   /// A tensor as the JSON has it; the range counts from the start of the data.
@@ -62,7 +62,7 @@ public record SafetensorsHeader(
     }
     long dataSize = bytes.byteSize() - LENGTH_BYTES - length;
     var checker = new LayoutChecker(path, LENGTH_BYTES + length, dataSize);
-    List<Entry> entries = new ArrayList<>(content.tensors().values());
+    List<Entry> entries = content.tensors();
     entries.sort(Comparator.comparingLong(Entry::begin).thenComparingLong(Entry::end));
     Map<String, TensorInfo> tensors = LinkedHashMap.newLinkedHashMap(entries.size());
     for (Entry entry : entries) {

@@ -13,14 +13,15 @@ import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.Set;
 
-/// Tells from a `config.json` which library's layout its directory has.
-final class ConfigKind {
+/// What the JSON beside a model tells of its directory.
+final class ConfigFile {
   private static final long MAX_SIZE = 16L << 20;
 
-  private ConfigKind() {}
+  private ConfigFile() {}
 
-  static Kind of(Path config) throws IOException {
-    Set<String> keys = topLevelKeys(config);
+  /// Which library's layout the directory of a `config.json` has.
+  static Kind kind(Path config) throws IOException {
+    Set<String> keys = keys(config);
     if (keys.contains("_class_name")) {
       return Kind.DIFFUSERS;
     }
@@ -29,7 +30,8 @@ final class ConfigKind {
         : Kind.BARE;
   }
 
-  private static Set<String> topLevelKeys(Path config) throws IOException {
+  /// The names in the JSON object of a file.
+  static Set<String> keys(Path config) throws IOException {
     byte[] text = read(config);
     Set<String> keys = new HashSet<>();
     try (var json = new StrictJson(config, MemorySegment.ofArray(text), 0)) {
