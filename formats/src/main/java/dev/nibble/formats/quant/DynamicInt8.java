@@ -26,6 +26,9 @@ public record DynamicInt8(int blockSize) implements QuantScheme {
   /// The block size that bitsandbytes' `quantize_blockwise` takes by default.
   public static final int DEFAULT_BLOCK_SIZE = 4096;
 
+  private static final int CODES = 256;
+  private static final byte ZERO_CODE = 127;
+
   public DynamicInt8 {
     Blocks.requireSize("bnb8-dynamic", blockSize, 1);
   }
@@ -40,7 +43,7 @@ public record DynamicInt8(int blockSize) implements QuantScheme {
     return List.of(
         new PartSpec(Part.CODES, DType.U8, weight),
         new PartSpec(Part.ABSMAX, DType.F32, Shape.of(Blocks.of(blockSize, weight).count())),
-        new PartSpec(Part.CODEBOOK, DType.F32, Shape.of(DynamicMap.SIZE)));
+        new PartSpec(Part.CODEBOOK, DType.F32, Shape.of(CODES)));
   }
 
   @Override
@@ -66,13 +69,13 @@ public record DynamicInt8(int blockSize) implements QuantScheme {
   static final class Encoder extends BlockEncoder {
     private final MemorySegment absmax;
     private final MemorySegment codebook;
-    private final float[] values = DynamicMap.copyOfValues();
-    private final byte[] table = DynamicMap.copyOfCodes();
+    private final float[] values = Codebooks.dynamicMap();
+    private final byte[] table = new DynamicTable().codes();
 
     Encoder(Blocks blocks, DType source, SegmentAllocator statistics, Int8Kernels kernels) {
       super(blocks, source, statistics, kernels);
       absmax = statistics.allocate(blocks.count() * 4, 4);
-      codebook = statistics.allocate(DynamicMap.SIZE * 4L, 4);
+      codebook = statistics.allocate(CODES * 4L, 4);
       MemorySegment.copy(values, 0, codebook, LittleEndian.FLOAT, 0, values.length);
     }
 
@@ -116,7 +119,7 @@ public record DynamicInt8(int blockSize) implements QuantScheme {
 
     @Override
     byte blankCode() {
-      return DynamicMap.ZERO;
+      return ZERO_CODE;
     }
 
     @Override
@@ -132,7 +135,7 @@ public record DynamicInt8(int blockSize) implements QuantScheme {
     Decoder(Blocks blocks, QuantizedTensor tensor, Int8Kernels kernels) {
       super(blocks, tensor, kernels);
       this.absmax = tensor.part(Part.ABSMAX);
-      this.values = new float[DynamicMap.SIZE];
+      this.values = new float[CODES];
       MemorySegment.copy(
           tensor.part(Part.CODEBOOK), LittleEndian.FLOAT, 0, values, 0, values.length);
     }

@@ -7,7 +7,6 @@ import java.util.Optional;
 /// The schemes by the names that the command line and files use: the inverse of {@link
 /// QuantScheme#id()}.
 public final class QuantSchemes {
-  private static final int FOUR_BIT_BLOCK = 64;
   private static final String PLAIN = "plain";
 
   private static final String FORMS =
@@ -48,7 +47,7 @@ public final class QuantSchemes {
   private static FourBit fourBit(FourBitType type, String text, List<String> words) {
     boolean plain = words.size() > 1 && words.getLast().equals(PLAIN);
     List<String> rest = plain ? words.subList(0, words.size() - 1) : words;
-    return new FourBit(type, onlyBlock(text, rest).orElse(FOUR_BIT_BLOCK), !plain);
+    return new FourBit(type, onlyBlock(text, rest).orElse(FourBit.DEFAULT_BLOCK_SIZE), !plain);
   }
 
   private static Optional<Integer> onlyBlock(String text, List<String> words) {

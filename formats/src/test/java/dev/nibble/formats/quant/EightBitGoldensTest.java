@@ -107,12 +107,6 @@ class EightBitGoldensTest {
     assertEquals(14, checked);
   }
 
-  @Test
-  void dynamicMapIsBitsandbytes() {
-    TestCheckpoint constants = TestCheckpoint.golden("goldens/bnb/bnb_constants.safetensors");
-    assertArrayEquals(constants.floats("dynamic_map"), DynamicMap.copyOfValues());
-  }
-
   @ParameterizedTest
   @ValueSource(strings = {"w96x160", "zerorow"})
   void rowwiseFunctionIsBitsandbytes(String name) {
