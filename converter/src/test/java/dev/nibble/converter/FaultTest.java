@@ -110,7 +110,7 @@ class FaultTest {
     List<String> args = List.of(source.toString(), target.toString(), "nf4", "none");
     try (ChildProcess child = ChildProcess.start("ulimit -f 1000", args)) {
       String line = child.line();
-      assertTrue(line.startsWith("FAILED ") && line.contains("File too large"), line);
+      assertTrue(line.startsWith("FAILED ") && line.contains("ulimit -f"), line);
       assertEquals(1, child.await());
     }
     assertEquals(List.of("transformer"), namesIn(folder));
@@ -198,7 +198,7 @@ class FaultTest {
   void theSourceIsNeverTheTarget() throws IOException {
     for (Path output : List.of(source, source.resolve("inside"), folder)) {
       NibbleException e = assertThrows(NibbleException.class, () -> convert(output, true));
-      assertMessage("source", e);
+      assertMessage("the input", e);
     }
     assertSameFiles(Fixtures.path("models/emoji-qwen/transformer-qwen"), source);
   }
