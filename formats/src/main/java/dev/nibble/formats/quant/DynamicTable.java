@@ -40,4 +40,9 @@ final class DynamicTable {
   float value(int code) {
     return values[code];
   }
+
+  /// A copy of the table: entry `i` is the code of `-1 + 2i / 65535`.
+  byte[] codes() {
+    return codes.clone();
+  }
 }

@@ -4,8 +4,8 @@ package dev.nibble.formats.internal.simd;
 /// nothing in it but the `Vector*` classes, mentions the incubating module, so that a JVM without
 /// it never loads a class that would not link.
 ///
-/// The property `nibble.simd` forces the choice: `scalar`, or `vector` (which fails where the
-/// module is absent instead of falling back).
+/// The property `nibble.simd` forces the choice: `scalar`, or `vector` (which fails instead of
+/// falling back).
 public final class Simd {
   /// Name of the system property that forces the choice.
   public static final String PROPERTY = "nibble.simd";
@@ -26,9 +26,10 @@ public final class Simd {
       case "scalar" -> false;
       case "auto" -> present && VectorFloats.isWide();
       case "vector" -> {
-        if (!present) {
+        if (!present || !VectorFloats.isWide()) {
           throw new IllegalStateException(
-              PROPERTY + "=vector needs --add-modules=jdk.incubator.vector");
+              PROPERTY
+                  + "=vector needs --add-modules=jdk.incubator.vector and vectors of 256 bits");
         }
         yield true;
       }
