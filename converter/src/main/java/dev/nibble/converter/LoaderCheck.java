@@ -89,9 +89,7 @@ final class LoaderCheck {
             .findFirst()
             .orElse(module);
     Optional<String> keptCulprit =
-        kept.stream()
-            .filter(path -> spelled(path).contains(culprit))
-            .findFirst();
+        kept.stream().filter(path -> spelled(path).contains(culprit)).findFirst();
     return new ConversionException(
         "%s: with '%s' kept, %s would also leave %s in float, which the plan quantizes: add --skip '%s'%s"
             .formatted(

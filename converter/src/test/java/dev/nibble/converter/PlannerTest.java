@@ -260,7 +260,10 @@ class PlannerTest {
   @Test
   void refusesASourceThatIsQuantizedAlready() throws IOException {
     for (String golden :
-        List.of("bnb/bnb4_medium.quant", "fp8/fp8_mini_scaled_fp8_marker0", "fp8/fp8_mini_comfy_quant")) {
+        List.of(
+            "bnb/bnb4_medium.quant",
+            "fp8/fp8_mini_scaled_fp8_marker0",
+            "fp8/fp8_mini_comfy_quant")) {
       Path file = Fixtures.path("goldens/" + golden + ".safetensors");
       String message =
           String.valueOf(
@@ -273,7 +276,8 @@ class PlannerTest {
     Map<String, Shape> ints = new LinkedHashMap<>();
     TestModels.linear(ints, "a.b", 64, 64);
     Path file = TestModels.write(folder.resolve("int.safetensors"), ints, DType.I16);
-    assertTrue(refusal(ConversionRequest.builder(file).scheme(NF4)).contains("'a.b.weight' is I16"));
+    assertTrue(
+        refusal(ConversionRequest.builder(file).scheme(NF4)).contains("'a.b.weight' is I16"));
     ConversionPlan plain =
         plan(
             ConversionRequest.builder(
