@@ -34,11 +34,18 @@ final class LoaderCheck {
     this.alwaysListed = List.copyOf(alwaysListed);
   }
 
+  /// The paths of a module in every spelling, the file's first.
+  Set<String> spelled(String module) {
+    Set<String> paths = new LinkedHashSet<>();
+    spellings.forEach(spelling -> paths.add(spelling.of(module)));
+    return paths;
+  }
+
   /// The full path of every linear layer that stays in float, in every spelling.
   List<String> skipList() {
     Set<String> list = new LinkedHashSet<>();
     for (String module : kept) {
-      spellings.forEach(spelling -> list.add(spelling.of(module)));
+      list.addAll(spelled(module));
     }
     list.addAll(alwaysListed);
     return List.copyOf(list);
@@ -82,9 +89,7 @@ final class LoaderCheck {
             .findFirst()
             .orElse(module);
     Optional<String> keptCulprit =
-        kept.stream()
-            .filter(path -> spellings.stream().anyMatch(s -> s.of(path).equals(culprit)))
-            .findFirst();
+        kept.stream().filter(path -> spelled(path).contains(culprit)).findFirst();
     return new ConversionException(
         "%s: with '%s' kept, %s would also leave %s in float, which the plan quantizes: add --skip '%s'%s"
             .formatted(

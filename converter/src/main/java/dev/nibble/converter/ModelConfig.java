@@ -3,6 +3,7 @@ package dev.nibble.converter;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.nibble.formats.FormatException;
 import dev.nibble.formats.FormatException.Where;
 import dev.nibble.formats.diffusers.ModelDirectory.Kind;
@@ -15,10 +16,10 @@ import java.util.Optional;
 /// A model's `config.json`, as far as a plan needs it.
 ///
 /// @param path where it lies
-/// @param text all of it
+/// @param json all of it
 /// @param kind whose configuration it is
 /// @param className the class that opens the model, if it says
-record ModelConfig(Path path, String text, Kind kind, Optional<String> className) {
+record ModelConfig(Path path, ObjectNode json, Kind kind, Optional<String> className) {
   private static final long MAX_SIZE = 16L << 20;
 
   /// @throws FormatException if it is no JSON object
@@ -34,17 +35,17 @@ record ModelConfig(Path path, String text, Kind kind, Optional<String> className
     } catch (IOException e) {
       throw IoErrors.at(path, e);
     }
-    JsonNode root = parse(path, text);
+    ObjectNode root = parse(path, text);
     Optional<String> diffusersClass = text(root.path("_class_name"));
     Kind kind =
         root.has("_class_name")
             ? Kind.DIFFUSERS
             : root.has("architectures") || root.has("model_type") ? Kind.TRANSFORMERS : Kind.BARE;
     return new ModelConfig(
-        path, text, kind, diffusersClass.or(() -> text(root.path("architectures").path(0))));
+        path, root, kind, diffusersClass.or(() -> text(root.path("architectures").path(0))));
   }
 
-  private static JsonNode parse(Path path, String text) {
+  private static ObjectNode parse(Path path, String text) {
     JsonNode root;
     try {
       root = new ObjectMapper().readTree(text);
@@ -52,10 +53,10 @@ record ModelConfig(Path path, String text, Kind kind, Optional<String> className
       throw new FormatException(
           Where.in(path), "a JSON object", "broken JSON (" + e.getOriginalMessage() + ")");
     }
-    if (!root.isObject()) {
+    if (!(root instanceof ObjectNode object)) {
       throw new FormatException(Where.in(path), "a JSON object", "something else");
     }
-    return root;
+    return object;
   }
 
   private static Optional<String> text(JsonNode node) {

@@ -1,11 +1,13 @@
 package dev.nibble.converter;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.nibble.formats.Checkpoint;
 import dev.nibble.formats.CheckpointFile;
 import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.UnsupportedException;
 import dev.nibble.formats.diffusers.ModelDirectory;
 import dev.nibble.formats.diffusers.ModelDirectory.Kind;
+import dev.nibble.formats.quant.storage.QuantStorages;
 import dev.nibble.formats.safetensors.SafetensorsCheckpoint;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -33,7 +35,8 @@ record PlanSource(
     Map<String, TensorInfo> tensors,
     Map<String, String> metadata) {
 
-  /// @throws UnsupportedException for a pipeline directory, naming its components
+  /// @throws UnsupportedException for a pipeline directory, naming its components, and for weights
+  ///   that are quantized already
   /// @throws IOException if something is missing or can't be read
   static PlanSource open(Path path, Optional<Path> namedConfig) throws IOException {
     Optional<ModelDirectory.Model> directory =
@@ -44,6 +47,7 @@ record PlanSource(
         configFile.isPresent() ? Optional.of(ModelConfig.read(configFile.get())) : Optional.empty();
     Path weights = directory.map(ModelDirectory.Model::weights).orElse(path);
     try (Checkpoint checkpoint = SafetensorsCheckpoint.open(weights)) {
+      refuseQuantized(path, checkpoint, config);
       return new PlanSource(
           path,
           directory,
@@ -52,6 +56,19 @@ record PlanSource(
           new LinkedHashMap<>(checkpoint.tensors()),
           new LinkedHashMap<>(checkpoint.metadata()));
     }
+  }
+
+  private static void refuseQuantized(
+      Path path, Checkpoint checkpoint, Optional<ModelConfig> config) {
+    QuantStorages.quantizedBy(checkpoint, config.map(known -> (JsonNode) known.json()))
+        .ifPresent(method -> {
+          throw new UnsupportedException(
+              path.toString(),
+              "is quantized already, by "
+                  + method
+                  + "; a second quantization would only add its own loss: start from the"
+                  + " original weights");
+        });
   }
 
   private static ModelDirectory.Model model(Path path) throws IOException {

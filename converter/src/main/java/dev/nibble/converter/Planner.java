@@ -5,11 +5,13 @@ import dev.nibble.formats.DType;
 import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.Text;
 import dev.nibble.formats.diffusers.ModelDirectory.Kind;
+import dev.nibble.formats.diffusers.QuantizationConfig;
 import dev.nibble.formats.model.KeptInFp32;
 import dev.nibble.formats.model.ModelFamilies;
 import dev.nibble.formats.model.ModelFamily;
 import dev.nibble.formats.model.ModelFamily.Spelling;
 import dev.nibble.formats.model.Recognition;
+import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.storage.BitsAndBytesStorage;
 import dev.nibble.formats.quant.storage.CompressedTensorsStorage;
 import dev.nibble.formats.quant.storage.NibbleStorage;
@@ -23,6 +25,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SequencedMap;
 import java.util.Set;
 import java.util.stream.Collectors;
 
@@ -44,7 +47,6 @@ public final class Planner {
     SkipRules rules = SkipRules.of(request);
     PlanSource source = PlanSource.open(request.source(), request.config());
     PlanNotes notes = new PlanNotes();
-    QuantizedSources.refuse(source);
     Recognition model =
         request.family().isPresent()
             ? ModelFamilies.treatAs(named, source.names())
@@ -64,12 +66,8 @@ public final class Planner {
     Optional<String> configuration =
         shared.isPresent() && source.config().isPresent()
             ? Optional.of(
-                PlanConfiguration.merge(
-                    source.config().get(),
-                    shared.get(),
-                    layers.quantized(),
-                    check.skipList(),
-                    request.computeDtype()))
+                configuration(
+                    source.config().get(), shared.get(), check, layers, request.computeDtype()))
             : Optional.empty();
     notes.describe(source, model, target, shared, layers.quantized());
     return new ConversionPlan(
@@ -177,6 +175,23 @@ public final class Planner {
       }
     }
     return check;
+  }
+
+  /// The source's configuration with the quantization in it.
+  private static String configuration(
+      ModelConfig source,
+      QuantStorage storage,
+      LoaderCheck check,
+      Layers layers,
+      Optional<DType> computeDtype) {
+    SequencedMap<String, QuantScheme> modules = new LinkedHashMap<>();
+    for (Decision.Quantize weight : layers.quantized()) {
+      for (String path : check.spelled(LayerDecisions.module(weight.tensor().name()))) {
+        modules.put(path, weight.scheme());
+      }
+    }
+    return QuantizationConfig.merge(
+        source.json(), QuantizationConfig.of(storage, modules, check.skipList(), computeDtype));
   }
 
   private static List<LoaderRules> loaders(Kind kind, QuantStorage storage) {

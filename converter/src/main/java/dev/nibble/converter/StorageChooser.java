@@ -2,16 +2,13 @@ package dev.nibble.converter;
 
 import dev.nibble.converter.LayerDecisions.Decision;
 import dev.nibble.formats.Shape;
-import dev.nibble.formats.quant.AbsmaxInt8;
-import dev.nibble.formats.quant.AffineInt8;
-import dev.nibble.formats.quant.DynamicInt8;
 import dev.nibble.formats.quant.FourBit;
 import dev.nibble.formats.quant.LlmInt8;
 import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.storage.BitsAndBytesStorage;
-import dev.nibble.formats.quant.storage.CompressedTensorsStorage;
 import dev.nibble.formats.quant.storage.NibbleStorage;
 import dev.nibble.formats.quant.storage.QuantStorage;
+import dev.nibble.formats.quant.storage.QuantStorages;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
@@ -29,18 +26,9 @@ final class StorageChooser {
   private static final String CURE =
       "; a single file can hold the mix (-o X.safetensors), which nibble opens";
 
-  private final QuantStorage bitsAndBytes = new BitsAndBytesStorage();
-  private final QuantStorage compressedTensors = new CompressedTensorsStorage();
-  private final QuantStorage nibble = new NibbleStorage();
-
   /// The storage of one weight in a single file.
   QuantStorage forWeight(QuantScheme scheme, Shape shape) {
-    return switch (scheme) {
-      case FourBit _, LlmInt8 _ -> bitsAndBytes;
-      case AbsmaxInt8 _, AffineInt8 _ ->
-          compressedTensors.stores(scheme, shape) ? compressedTensors : nibble;
-      case DynamicInt8 _ -> nibble;
-    };
+    return QuantStorages.choose(scheme, shape);
   }
 
   /// The one storage of a directory.
@@ -65,10 +53,8 @@ final class StorageChooser {
     if (storages.size() == 1) {
       return storages.iterator().next();
     }
-    if (!storages.contains(bitsAndBytes)
-        && weights.stream()
-            .allMatch(weight -> nibble.stores(weight.scheme(), weight.tensor().shape()))) {
-      return nibble;
+    if (!storages.contains(new BitsAndBytesStorage())) {
+      return new NibbleStorage();
     }
     throw new ConversionException(
         model

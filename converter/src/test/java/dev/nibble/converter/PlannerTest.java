@@ -2,7 +2,6 @@ package dev.nibble.converter;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -10,7 +9,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.nibble.fixtures.Fixtures;
 import dev.nibble.formats.DType;
-import dev.nibble.formats.NibbleException;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.UnsupportedException;
 import dev.nibble.formats.quant.AbsmaxInt8;
@@ -261,14 +259,31 @@ class PlannerTest {
 
   @Test
   void refusesASourceThatIsQuantizedAlready() throws IOException {
-    Path bnb = Fixtures.path("goldens/bnb/bnb4_medium.quant.safetensors");
-    assertInstanceOf(NibbleException.class, failure(ConversionRequest.builder(bnb).scheme(NF4)));
-    Path fp8 = Fixtures.path("goldens/fp8/fp8_mini_scaled_fp8_marker0.safetensors");
-    assertInstanceOf(NibbleException.class, failure(ConversionRequest.builder(fp8).scheme(NF4)));
+    for (String golden :
+        List.of(
+            "bnb/bnb4_medium.quant",
+            "fp8/fp8_mini_scaled_fp8_marker0",
+            "fp8/fp8_mini_comfy_quant")) {
+      Path file = Fixtures.path("goldens/" + golden + ".safetensors");
+      String message =
+          String.valueOf(
+              assertThrows(
+                      UnsupportedException.class,
+                      () -> plan(ConversionRequest.builder(file).scheme(NF4)))
+                  .getMessage());
+      assertTrue(message.contains("is quantized already, by "), message);
+    }
     Map<String, Shape> ints = new LinkedHashMap<>();
     TestModels.linear(ints, "a.b", 64, 64);
-    Path file = TestModels.write(folder.resolve("int.safetensors"), ints, DType.I8);
-    assertTrue(refusal(ConversionRequest.builder(file).scheme(NF4)).contains("quantized already"));
+    Path file = TestModels.write(folder.resolve("int.safetensors"), ints, DType.I16);
+    assertTrue(
+        refusal(ConversionRequest.builder(file).scheme(NF4)).contains("'a.b.weight' is I16"));
+    ConversionPlan plain =
+        plan(
+            ConversionRequest.builder(
+                    TestModels.write(folder.resolve("fp8.safetensors"), ints, DType.F8_E4M3))
+                .scheme(NF4));
+    assertEquals("nf4", scheme(plain, "a.b.weight"));
   }
 
   @Test
@@ -315,10 +330,6 @@ class PlannerTest {
     String message = String.valueOf(refused.getMessage());
     assertFalse(message.contains("\n"), message);
     return message;
-  }
-
-  private static Exception failure(ConversionRequest.Builder request) {
-    return assertThrows(Exception.class, () -> plan(request));
   }
 
   private static TensorPlan tensor(ConversionPlan plan, String name) {

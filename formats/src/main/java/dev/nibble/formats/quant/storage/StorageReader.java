@@ -214,13 +214,13 @@ final class StorageReader {
     for (int i = 0; i < expected.length; i++) {
       expected[i] = constant.bytes().get(i);
     }
-    if (tensor.dtype() != constant.dtype()
-        || tensor.byteSize() != expected.length
-        || MemorySegment.ofArray(expected).mismatch(checkpoint.data(tensor)) >= 0) {
+    String wanted = constant.dtype() + " " + constant.shape();
+    if (tensor.dtype() != constant.dtype() || tensor.byteSize() != expected.length) {
+      throw new FormatException(where(tensor), wanted, describe(tensor));
+    }
+    if (MemorySegment.ofArray(expected).mismatch(checkpoint.data(tensor)) >= 0) {
       throw new FormatException(
-          where(tensor),
-          constant.dtype() + " " + constant.shape() + " with the bytes " + constant.bytes(),
-          tensor.byteSize() == expected.length ? "other bytes" : describe(tensor));
+          where(tensor), wanted + " with the bytes " + constant.bytes(), "other bytes");
     }
   }
 

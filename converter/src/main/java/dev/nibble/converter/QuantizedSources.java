@@ -1,7 +1,0 @@
-package dev.nibble.converter;
-
-final class QuantizedSources {
-  private QuantizedSources() {}
-
-  static void refuse(PlanSource source) {}
-}
