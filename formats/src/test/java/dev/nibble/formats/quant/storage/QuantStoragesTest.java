@@ -166,18 +166,20 @@ class QuantStoragesTest {
   }
 
   @Test
-  void dtypeComesFromBiasThenConfiguration() throws JsonProcessingException {
+  void dtypeComesFromBiasThenConfigurationThenTheOthers() throws JsonProcessingException {
     TestCheckpoint checkpoint = TestCheckpoints.stored("int8", Shape.of(8, 64));
     JsonNode config = new ObjectMapper().readTree("{\"torch_dtype\": \"bfloat16\"}");
     assertEquals(DType.F16, quantized(read(checkpoint), "l.0.weight").tensor().dtype());
+    checkpoint.put("norm", DType.F32, Shape.of(2), MemorySegment.ofArray(new byte[8]));
+    assertEquals(DType.F32, quantized(read(checkpoint), "l.0.weight").tensor().dtype());
     assertEquals(
         DType.BF16,
         quantized(QuantStorages.read(checkpoint, Optional.of(config), Arena.ofAuto()), "l.0.weight")
             .tensor()
             .dtype());
-    checkpoint.put("l.0.bias", DType.F32, Shape.of(8), MemorySegment.ofArray(new byte[32]));
+    checkpoint.put("l.0.bias", DType.F16, Shape.of(8), MemorySegment.ofArray(new byte[16]));
     assertEquals(
-        DType.F32,
+        DType.F16,
         quantized(QuantStorages.read(checkpoint, Optional.of(config), Arena.ofAuto()), "l.0.weight")
             .tensor()
             .dtype());
