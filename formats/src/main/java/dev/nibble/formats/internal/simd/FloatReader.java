@@ -16,6 +16,6 @@ public interface FloatReader {
   ///
   /// @throws IllegalArgumentException unless {@link DType#isQuantizable()}
   static FloatReader of(DType type) {
-    return Simd.isVector() ? VectorFloats.reader(type) : ScalarFloats.reader(type);
+    return Simd.isVector() ? WarmingFloats.reader(type) : ScalarFloats.reader(type);
   }
 }

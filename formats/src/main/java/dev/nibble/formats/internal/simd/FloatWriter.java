@@ -17,6 +17,6 @@ public interface FloatWriter {
   /// @param type F32, BF16 or F16
   /// @throws IllegalArgumentException for any other type
   static FloatWriter of(DType type) {
-    return Simd.isVector() ? VectorFloats.writer(type) : ScalarFloats.writer(type);
+    return Simd.isVector() ? WarmingFloats.writer(type) : ScalarFloats.writer(type);
   }
 }

@@ -8,7 +8,7 @@ public interface FourBitKernel {
   /// The fastest kernel for this machine.
   static FourBitKernel best() {
     return Simd.isVector() && VectorFourBit.isSupported()
-        ? new VectorFourBit()
+        ? new WarmingFourBit()
         : new ScalarFourBit();
   }
 

@@ -7,7 +7,7 @@ import java.lang.foreign.MemorySegment;
 public interface Int8Kernels {
   /// The fastest kernels for this machine.
   static Int8Kernels best() {
-    return Simd.isVector() ? new VectorInt8Kernels() : new ScalarInt8Kernels();
+    return Simd.isVector() ? new WarmingInt8Kernels() : new ScalarInt8Kernels();
   }
 
   /// The largest magnitude of `x[from..to)`, as float bits without sign: these order like the
