@@ -11,6 +11,7 @@ import java.util.Map;
 final class StoredSchemes {
   private static final String WEIGHT = ".weight";
   private static final String STATE = ".quant_state.bitsandbytes__";
+  private static final String NIBBLE = ".nibble.";
   private static final List<String> FOUR_BIT_PARTS =
       List.of(".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map");
 
@@ -37,9 +38,22 @@ final class StoredSchemes {
       label(weight, scheme);
       labels.put(name, scheme + " statistics");
       FOUR_BIT_PARTS.forEach(part -> label(weight + part, scheme + " statistics"));
+    } else if (name.contains(NIBBLE)) {
+      String weight = name.substring(0, name.indexOf(NIBBLE));
+      String scheme = ofNibble(weight);
+      label(weight, scheme);
+      labels.put(name, scheme + " statistics");
     } else if (name.endsWith(WEIGHT) && tensor.dtype() == DType.I8) {
       labelInt8(name);
     }
+  }
+
+  /// Which of the schemes that nibble stores under its own keys has these statistics.
+  private String ofNibble(String weight) {
+    if (tensors.containsKey(weight + NIBBLE + "codebook")) {
+      return "bnb8-dynamic";
+    }
+    return tensors.containsKey(weight + NIBBLE + "zero_point") ? "affine8" : "absmax8";
   }
 
   private void labelInt8(String weight) {
