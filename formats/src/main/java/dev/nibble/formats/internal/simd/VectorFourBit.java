@@ -99,7 +99,7 @@ final class VectorFourBit implements FourBitKernel {
   }
 
   /// Largest magnitudes of each block in 16 lanes.
-  static void magnitudesOfPairs(int[] pairs, int blockSize, int blocks, float[] rows) {
+  private static void magnitudesOfPairs(int[] pairs, int blockSize, int blocks, float[] rows) {
     int at = 0;
     for (int block = 0; block < blocks; block++) {
       ShortVector largest = ShortVector.zero(SHORTS);
@@ -117,7 +117,7 @@ final class VectorFourBit implements FourBitKernel {
   }
 
   /// Splits each 32 floats into the 16 even and the 16 odd ones, and finds largest magnitudes.
-  static void split(float[] floats, int blockSize, int blocks, int[] words, float[] rows) {
+  private static void split(float[] floats, int blockSize, int blocks, int[] words, float[] rows) {
     IntVector even = IntVector.zero(INTS).addIndex(2);
     IntVector odd = IntVector.broadcast(INTS, 1).addIndex(2);
     int at = 0;
@@ -137,7 +137,7 @@ final class VectorFourBit implements FourBitKernel {
   /// The heart: 32 elements a turn, the 16 even ones in `x0` and the odd ones in `x1`. BF16 pairs
   /// are taken apart by shift and mask; the words of other types come split, and the same two
   /// operations let them pass.
-  static void encodeBlocks(FourBitCells cells, FourBitChunk chunk, int blocks) {
+  private static void encodeBlocks(FourBitCells cells, FourBitChunk chunk, int blocks) {
     int[] words = chunk.words;
     byte[] codes = chunk.codes;
     float[][] rows = chunk.rows;
@@ -220,7 +220,7 @@ final class VectorFourBit implements FourBitKernel {
 
   /// Sums the 16 lanes of each of `count` rows, 16 rows at a time: a tree of 15 additions gives all
   /// 16 sums, in order. Overwrites the rows.
-  static void sumRows(float[] rows, int count, float[] sums) {
+  private static void sumRows(float[] rows, int count, float[] sums) {
     for (int first = 0; first < count; first += LANES) {
       int at = first * LANES;
       for (int level = 0; level < FOLDS.length; level++) {
@@ -238,7 +238,7 @@ final class VectorFourBit implements FourBitKernel {
   }
 
   /// {@link #sumRows} for the largest of floats that are not negative; NaN counts as largest.
-  static void maxRows(float[] rows, int count, float[] largest) {
+  private static void maxRows(float[] rows, int count, float[] largest) {
     for (int first = 0; first < count; first += LANES) {
       int at = first * LANES;
       for (int level = 0; level < FOLDS.length; level++) {
