@@ -23,7 +23,7 @@ import java.lang.foreign.MemorySegment;
 /// `a` is 0 or not finite.
 public final class FourBitChunk {
   /// What is read and written at once: enough to make the cost of a call small.
-  private static final int ELEMENTS = 8192;
+  private static final int ELEMENTS = 4096;
 
   /// What a kernel works on at once, so that its own arrays stay in the cache as well.
   private static final int TILE_ELEMENTS = 2048;
