@@ -18,6 +18,8 @@ final class DoubleQuant {
 
   private final DynamicTable table = new DynamicTable();
   private final float[] group = new float[GROUP];
+  private final float[] centred = new float[GROUP];
+  private final int[] indexes = new int[GROUP];
   private final float[] decoded = new float[GROUP];
   private final byte[] codes = new byte[GROUP];
 
@@ -52,14 +54,21 @@ final class DoubleQuant {
     }
   }
 
+  /// Simple loops over arrays, which the compiler vectorizes but for the table look-up.
   private float quantizeGroup(float offset, int count) {
     float largest = 0;
     for (int i = 0; i < count; i++) {
-      largest = Math.max(largest, Math.abs(group[i] - offset));
+      centred[i] = group[i] - offset;
+    }
+    for (int i = 0; i < count; i++) {
+      largest = Math.max(largest, Math.abs(centred[i]));
     }
     float reciprocal = 1f / largest;
+    table.indexes(centred, reciprocal, count, indexes);
     for (int i = 0; i < count; i++) {
-      codes[i] = largest == 0 ? 0 : table.code((group[i] - offset) * reciprocal);
+      codes[i] = largest == 0 ? 0 : table.code(indexes[i]);
+    }
+    for (int i = 0; i < count; i++) {
       decoded[i] = table.value(Byte.toUnsignedInt(codes[i])) * largest + offset;
     }
     return largest;

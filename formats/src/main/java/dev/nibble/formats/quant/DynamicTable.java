@@ -23,11 +23,17 @@ final class DynamicTable {
     }
   }
 
-  /// The code of a normalized value. One outside [-1, 1] is clamped; NaN is treated as -1, which is
-  /// what the conversion of the peer comes to.
-  byte code(float normalized) {
-    float clamped = Math.clamp(normalized, -1f, 1f);
-    return codes[(int) ((clamped + 1f) * 0.5f * (SIZE - 1) + 0.5f)];
+  /// Indexes of `values[i] * scale`, clamped to [-1, 1]; NaN is treated as -1, which is what the
+  /// conversion of the peer comes to.
+  void indexes(float[] values, float scale, int count, int[] indexes) {
+    for (int i = 0; i < count; i++) {
+      float clamped = Math.max(-1f, Math.min(1f, values[i] * scale));
+      indexes[i] = (int) ((clamped + 1f) * 0.5f * (SIZE - 1) + 0.5f);
+    }
+  }
+
+  byte code(int index) {
+    return codes[index];
   }
 
   /// The value of a code, 0..255.

@@ -10,7 +10,7 @@ import java.lang.foreign.MemorySegment;
 /// Reads 4-bit weights. A block has only 16 different values, so they are computed and rounded
 /// once, and its codes look them up.
 final class FourBitDecoder implements WeightDecoder {
-  private static final int CHUNK_ELEMENTS = 8192;
+  private static final int CHUNK_ELEMENTS = 4096;
 
   private final FourBit scheme;
   private final long elements;
@@ -64,8 +64,8 @@ final class FourBitDecoder implements WeightDecoder {
     private final byte[] packed = new byte[CHUNK_ELEMENTS / 2];
     private final byte[] absmaxCodes = new byte[capacity];
     private final float[] magnitudes = new float[capacity];
-    private final float[] tables = new float[16 * capacity];
-    private final short[] shortTables = new short[16 * capacity];
+    private final float[] tables = new float[16 * (capacity + 1)];
+    private final short[] shortTables = new short[16 * (capacity + 1)];
     private final float[] floats;
     private final short[] shorts;
 

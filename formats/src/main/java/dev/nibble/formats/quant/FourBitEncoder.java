@@ -53,7 +53,7 @@ final class FourBitEncoder implements WeightEncoder {
     this.table = Codebooks.table(scheme.type());
     long blocks = scheme.blocks(elements);
     this.absmax = statistics.allocate(blocks * Float.BYTES, Float.BYTES);
-    this.errors = new BlockErrors(blocks, statistics);
+    this.errors = new BlockErrors(blocks, statistics, kernel);
   }
 
   @Override

@@ -15,6 +15,7 @@ import dev.nibble.formats.NibbleException;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.TestCheckpoint;
 import dev.nibble.formats.internal.simd.FourBitKernel;
+import dev.nibble.formats.internal.simd.ScalarFourBit;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -30,6 +31,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 /// Everything in `goldens/bnb` that is 4-bit, byte for byte.
 final class FourBitGoldenTest {
   private static final FourBitKernel KERNEL = FourBitKernel.best();
+  private static final FourBitKernel SCALAR = new ScalarFourBit();
 
   /// One entry of the manifest.
   record Golden(JsonNode entry) {
@@ -72,8 +74,12 @@ final class FourBitGoldenTest {
       return bits == null ? Float.NaN : Float.intBitsToFloat(bits.asInt());
     }
 
+    FourBitRun encode(long sliceBlocks, float offset, FourBitKernel kernel) {
+      return FourBitRun.encode(scheme(), shape(), source(), data(), sliceBlocks, offset, kernel);
+    }
+
     FourBitRun encode(long sliceBlocks, float offset) {
-      return FourBitRun.encode(scheme(), shape(), source(), data(), sliceBlocks, offset, KERNEL);
+      return encode(sliceBlocks, offset, KERNEL);
     }
 
     @Override
@@ -99,7 +105,11 @@ final class FourBitGoldenTest {
   @ParameterizedTest
   @MethodSource("finite")
   void bytesAreThoseOfBitsandbytes(Golden golden) {
-    FourBitRun run = golden.encode(3, golden.offset());
+    assertBytes(golden, golden.encode(3, golden.offset(), KERNEL));
+    assertBytes(golden, golden.encode(3, golden.offset(), SCALAR));
+  }
+
+  private static void assertBytes(Golden golden, FourBitRun run) {
     assertHash(golden, "sha256_packed", run.sha256(Part.CODES));
     assertHash(golden, "sha256_absmax", run.sha256(Part.ABSMAX));
     if (golden.scheme().doubleQuant()) {

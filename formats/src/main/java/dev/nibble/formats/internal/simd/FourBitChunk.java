@@ -9,7 +9,7 @@ import java.lang.foreign.MemorySegment;
 /// to vectorize whatever kind of memory the weight lies in.
 ///
 /// A value `x` of a block with largest magnitude `a` is stored as code of the value `c`; with `d =
-/// x - c * a` (the product rounded to float32, as a reader rounds it) the statistics of a block are
+/// x - c * a` the statistics of a block are
 ///
 /// | array | holds |
 /// | --- | --- |
@@ -19,10 +19,13 @@ import java.lang.foreign.MemorySegment;
 /// | `norm` | sum of c^2 |
 /// | `worst` | largest abs(d) |
 ///
-/// from which the error for any other `a` follows without the source. They are 0 where `a` is 0 or
-/// not finite.
+/// from which the error for any other `a` follows without the source. All but `absmax` are 0 where
+/// `a` is 0 or not finite.
 public final class FourBitChunk {
-  private static final int ELEMENTS = 8192;
+  private static final int ELEMENTS = 2048;
+
+  /// Arrays with one entry a block end at a multiple of this.
+  private static final int LANES = 16;
 
   public final float[] absmax;
   public final float[] squared;
@@ -32,13 +35,21 @@ public final class FourBitChunk {
   public final byte[] codes;
 
   final int blockSize;
+  final boolean paired;
 
-  /// BF16 sources: two elements an int, the first in the low half. Empty for other sources.
-  final int[] pairs;
+  /// BF16: two elements an int, the first in the low half. Others: where a kernel may put the bits
+  /// of {@link #floats} in an order of its own.
+  final int[] words;
 
-  /// All other sources. Empty for BF16.
+  /// All sources but BF16, for which it is empty.
   final float[] floats;
 
+  /// One vector a block of each statistic, not yet summed up.
+  final float[][] rows = new float[4][];
+
+  final float[] reciprocals;
+
+  private final int capacity;
   private final FloatReader reader;
 
   /// @param source dtype of the weight, one with {@link DType#isQuantizable()}
@@ -46,27 +57,34 @@ public final class FourBitChunk {
   public FourBitChunk(DType source, int blockSize) {
     this.blockSize = blockSize;
     reader = FloatReader.of(source);
-    int blocks = ELEMENTS / blockSize;
-    pairs = new int[source == DType.BF16 ? ELEMENTS / 2 : 0];
-    floats = new float[source == DType.BF16 ? 0 : ELEMENTS];
-    codes = new byte[ELEMENTS / 2];
-    absmax = new float[blocks];
-    squared = new float[blocks];
-    cross = new float[blocks];
-    norm = new float[blocks];
-    worst = new float[blocks];
+    paired = source == DType.BF16;
+    int elements = Math.max(ELEMENTS, blockSize);
+    words = new int[paired ? elements / 2 : elements];
+    floats = new float[paired ? 0 : elements];
+    codes = new byte[elements / 2];
+    capacity = elements / blockSize;
+    int padded = Math.ceilDiv(capacity, LANES) * LANES;
+    absmax = new float[padded];
+    squared = new float[padded];
+    cross = new float[padded];
+    norm = new float[padded];
+    worst = new float[padded];
+    reciprocals = new float[padded];
+    for (int i = 0; i < rows.length; i++) {
+      rows[i] = new float[padded * LANES];
+    }
   }
 
   /// How many blocks fit.
   public int capacity() {
-    return absmax.length;
+    return capacity;
   }
 
   /// Reads `blocks` whole blocks that begin at element `first` of the source.
   public void load(MemorySegment source, long first, int blocks) {
     int count = blocks * blockSize;
-    if (pairs.length > 0) {
-      MemorySegment.copy(source, LittleEndian.INT, first * 2, pairs, 0, count / 2);
+    if (paired) {
+      MemorySegment.copy(source, LittleEndian.INT, first * 2, words, 0, count / 2);
     } else {
       reader.read(source, first, floats, count);
     }
@@ -74,10 +92,10 @@ public final class FourBitChunk {
 
   /// Element `index` of what was loaded.
   float value(int index) {
-    if (floats.length > 0) {
+    if (!paired) {
       return floats[index];
     }
-    int pair = pairs[index >> 1];
+    int pair = words[index >> 1];
     return Float.intBitsToFloat((index & 1) == 0 ? pair << 16 : pair & 0xffff0000);
   }
 }

@@ -12,6 +12,7 @@ public final class FourBitTable {
   private final float[] sorted;
   private final float[] bounds;
   private final byte[] codes;
+  private final FourBitCells cells;
 
   /// @param sorted 16 values, ascending; equal neighbours are allowed
   /// @param codes the code of each, a permutation of 0..15
@@ -25,6 +26,7 @@ public final class FourBitTable {
     for (int i = 0; i < bounds.length; i++) {
       bounds[i] = (sorted[i] + sorted[i + 1]) / 2;
     }
+    cells = new FourBitCells(this);
   }
 
   /// Number of bounds strictly below `value`; 15 for NaN.
@@ -52,6 +54,10 @@ public final class FourBitTable {
   /// The bound above bin `bin`, 0..14.
   float bound(int bin) {
     return bounds[bin];
+  }
+
+  FourBitCells cells() {
+    return cells;
   }
 
   /// The values in the order of the codes, as a reader needs them.

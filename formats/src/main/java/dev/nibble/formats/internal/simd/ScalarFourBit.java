@@ -105,6 +105,13 @@ public final class ScalarFourBit implements FourBitKernel {
     }
   }
 
+  @Override
+  public void sumErrors(FourBitErrors errors, float[] exact, float[] decoded, int count) {
+    for (int i = 0; i < count; i++) {
+      errors.add(i, exact[i], decoded[i]);
+    }
+  }
+
   /// Sums up the statistics of one block; see {@link FourBitChunk}.
   private static final class BlockError {
     private final float absmax;
@@ -120,12 +127,12 @@ public final class ScalarFourBit implements FourBitKernel {
     }
 
     void add(float value, float code) {
-      float difference = value - code * absmax;
+      double difference = value - (double) code * absmax;
       double relative = difference * scale;
       squared += relative * relative;
       cross += relative * code;
       norm += (double) code * code;
-      worst = Math.max(worst, Math.abs(difference));
+      worst = Math.max(worst, (float) Math.abs(difference));
     }
 
     void store(FourBitChunk chunk, int block) {

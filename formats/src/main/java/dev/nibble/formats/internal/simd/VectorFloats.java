@@ -85,13 +85,7 @@ final class VectorFloats {
     int bound = FLOATS.loopBound(count);
     for (int i = 0; i < bound; i += LANES) {
       IntVector bits = FloatVector.fromArray(FLOATS, source, i).reinterpretAsInts();
-      IntVector upper = bits.lanewise(LSHR, 16);
-      IntVector rounded = upper.lanewise(AND, 1).add(bits).lanewise(ADD, 0x7fff).lanewise(LSHR, 16);
-      IntVector quiet = upper.lanewise(OR, 0x40);
-      store(
-          rounded.blend(quiet, bits.lanewise(AND, 0x7fffffff).compare(GT, INFINITY)),
-          target,
-          first + i);
+      store(toBf16(bits), target, first + i);
     }
     ScalarFloats.writeBf16(source, bound, count, target, first);
   }
@@ -105,7 +99,16 @@ final class VectorFloats {
     ScalarFloats.writeF16(source, bound, count, target, first);
   }
 
-  private static IntVector toF16(IntVector bits) {
+  /// Float32 bits to BF16 bits in the lower half of each lane.
+  static IntVector toBf16(IntVector bits) {
+    IntVector upper = bits.lanewise(LSHR, 16);
+    IntVector rounded = upper.lanewise(AND, 1).add(bits).lanewise(ADD, 0x7fff).lanewise(LSHR, 16);
+    IntVector quiet = upper.lanewise(OR, 0x40);
+    return rounded.blend(quiet, bits.lanewise(AND, 0x7fffffff).compare(GT, INFINITY));
+  }
+
+  /// Float32 bits to F16 bits in the lower half of each lane.
+  static IntVector toF16(IntVector bits) {
     IntVector magnitude = bits.lanewise(AND, 0x7fffffff);
     // Rounds at bit 13 by adding one less than half a step, and one more where the kept part is
     // odd; a carry out of the mantissa is the next exponent, up to infinity.
