@@ -16,7 +16,8 @@ import java.lang.foreign.MemorySegment;
 final class DoubleQuant {
   static final int GROUP = 256;
 
-  private final DynamicTable table = new DynamicTable();
+  private static final DynamicTable TABLE = new DynamicTable();
+
   private final float[] group = new float[GROUP];
   private final float[] centred = new float[GROUP];
   private final int[] indexes = new int[GROUP];
@@ -64,12 +65,12 @@ final class DoubleQuant {
       largest = Math.max(largest, Math.abs(centred[i]));
     }
     float reciprocal = 1f / largest;
-    table.indexes(centred, reciprocal, count, indexes);
+    TABLE.indexes(centred, reciprocal, count, indexes);
     for (int i = 0; i < count; i++) {
-      codes[i] = largest == 0 ? 0 : table.code(indexes[i]);
+      codes[i] = largest == 0 ? 0 : TABLE.code(indexes[i]);
     }
     for (int i = 0; i < count; i++) {
-      decoded[i] = table.value(Byte.toUnsignedInt(codes[i])) * largest + offset;
+      decoded[i] = TABLE.value(Byte.toUnsignedInt(codes[i])) * largest + offset;
     }
     return largest;
   }

@@ -22,7 +22,11 @@ import java.lang.foreign.MemorySegment;
 /// from which the error for any other `a` follows without the source. All but `absmax` are 0 where
 /// `a` is 0 or not finite.
 public final class FourBitChunk {
-  private static final int ELEMENTS = 2048;
+  /// What is read and written at once: enough to make the cost of a call small.
+  private static final int ELEMENTS = 4096;
+
+  /// What a kernel works on at once, so that its own arrays stay in the cache as well.
+  private static final int TILE_ELEMENTS = 2048;
 
   /// Arrays with one entry a block end at a multiple of this.
   private static final int LANES = 16;
@@ -38,15 +42,19 @@ public final class FourBitChunk {
   final boolean paired;
 
   /// BF16: two elements an int, the first in the low half. Others: where a kernel may put the bits
-  /// of {@link #floats} in an order of its own.
+  /// of a tile of {@link #floats} in an order of its own.
   final int[] words;
 
   /// All sources but BF16, for which it is empty.
   final float[] floats;
 
-  /// One vector a block of each statistic, not yet summed up.
+  /// How many blocks a kernel works on at once.
+  final int tileBlocks;
+
+  /// For each block of a tile, one vector of each statistic that is not yet summed up.
   final float[][] rows = new float[4][];
 
+  /// One a block of a tile.
   final float[] reciprocals;
 
   private final int capacity;
@@ -59,19 +67,22 @@ public final class FourBitChunk {
     reader = FloatReader.of(source);
     paired = source == DType.BF16;
     int elements = Math.max(ELEMENTS, blockSize);
-    words = new int[paired ? elements / 2 : elements];
+    tileBlocks = Math.max(1, TILE_ELEMENTS / blockSize);
+    words = new int[paired ? elements / 2 : tileBlocks * blockSize];
     floats = new float[paired ? 0 : elements];
     codes = new byte[elements / 2];
     capacity = elements / blockSize;
-    int padded = Math.ceilDiv(capacity, LANES) * LANES;
+    // A last tile writes whole vectors.
+    int padded = capacity + LANES;
     absmax = new float[padded];
     squared = new float[padded];
     cross = new float[padded];
     norm = new float[padded];
     worst = new float[padded];
-    reciprocals = new float[padded];
+    int paddedTile = Math.ceilDiv(tileBlocks, LANES) * LANES;
+    reciprocals = new float[paddedTile];
     for (int i = 0; i < rows.length; i++) {
-      rows[i] = new float[padded * LANES];
+      rows[i] = new float[paddedTile * LANES];
     }
   }
 

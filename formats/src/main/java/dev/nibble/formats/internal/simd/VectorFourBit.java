@@ -71,24 +71,8 @@ final class VectorFourBit implements FourBitKernel {
 
   @Override
   public void encode(FourBitTable table, FourBitChunk chunk, int blocks) {
-    if (chunk.paired) {
-      magnitudesOfPairs(chunk.words, chunk.blockSize, blocks, chunk.rows[0]);
-    } else {
-      split(chunk.floats, chunk.blockSize, blocks, chunk.words, chunk.rows[0]);
-    }
-    maxRows(chunk.rows[0], blocks, chunk.absmax);
-    for (int i = 0; i < blocks; i++) {
-      chunk.reciprocals[i] = 1f / Math.max(chunk.absmax[i], TINY);
-    }
-    encodeBlocks(table.cells(), chunk, blocks);
-    sumRows(chunk.rows[0], blocks, chunk.squared);
-    sumRows(chunk.rows[1], blocks, chunk.cross);
-    sumRows(chunk.rows[2], blocks, chunk.norm);
-    maxRows(chunk.rows[3], blocks, chunk.worst);
-    for (int i = 0; i < blocks; i++) {
-      float scale = chunk.reciprocals[i];
-      chunk.squared[i] *= scale * scale;
-      chunk.cross[i] *= scale;
+    for (int first = 0; first < blocks; first += chunk.tileBlocks) {
+      encodeTile(table, chunk, first, Math.min(chunk.tileBlocks, blocks - first));
     }
     for (int block = 0; block < blocks; block++) {
       float absmax = chunk.absmax[block];
@@ -98,9 +82,32 @@ final class VectorFourBit implements FourBitKernel {
     }
   }
 
+  private static void encodeTile(FourBitTable table, FourBitChunk chunk, int first, int blocks) {
+    float[][] rows = chunk.rows;
+    if (chunk.paired) {
+      magnitudesOfPairs(chunk.words, chunk.blockSize, first, blocks, rows[0]);
+    } else {
+      split(chunk.floats, chunk.blockSize, first, blocks, chunk.words, rows[0]);
+    }
+    maxRows(rows[0], blocks, chunk.absmax, first);
+    for (int i = 0; i < blocks; i++) {
+      chunk.reciprocals[i] = 1f / Math.max(chunk.absmax[first + i], TINY);
+    }
+    encodeBlocks(table.cells(), chunk, first, blocks);
+    sumRows(rows[0], blocks, chunk.squared, first);
+    sumRows(rows[1], blocks, chunk.cross, first);
+    sumRows(rows[2], blocks, chunk.norm, first);
+    maxRows(rows[3], blocks, chunk.worst, first);
+    for (int i = 0; i < blocks; i++) {
+      float scale = chunk.reciprocals[i];
+      chunk.squared[first + i] *= scale * scale;
+      chunk.cross[first + i] *= scale;
+    }
+  }
+
   /// Largest magnitudes of each block in 16 lanes.
-  private static void magnitudesOfPairs(int[] pairs, int blockSize, int blocks, float[] rows) {
-    int at = 0;
+  private static void magnitudesOfPairs(int[] pairs, int blockSize, int first, int blocks, float[] rows) {
+    int at = first * blockSize / 2;
     for (int block = 0; block < blocks; block++) {
       ShortVector largest = ShortVector.zero(SHORTS);
       for (int end = at + blockSize / 2; at < end; at += LANES) {
@@ -117,17 +124,18 @@ final class VectorFourBit implements FourBitKernel {
   }
 
   /// Splits each 32 floats into the 16 even and the 16 odd ones, and finds largest magnitudes.
-  private static void split(float[] floats, int blockSize, int blocks, int[] words, float[] rows) {
+  private static void split(float[] floats, int blockSize, int firstBlock, int blocks, int[] words, float[] rows) {
     IntVector even = IntVector.zero(INTS).addIndex(2);
     IntVector odd = IntVector.broadcast(INTS, 1).addIndex(2);
-    int at = 0;
+    int origin = firstBlock * blockSize;
+    int at = origin;
     for (int block = 0; block < blocks; block++) {
       IntVector largest = IntVector.zero(INTS);
       for (int end = at + blockSize; at < end; at += 2 * LANES) {
         IntVector first = FloatVector.fromArray(FLOATS, floats, at).reinterpretAsInts();
         IntVector second = FloatVector.fromArray(FLOATS, floats, at + LANES).reinterpretAsInts();
-        even.selectFrom(first, second).intoArray(words, at);
-        odd.selectFrom(first, second).intoArray(words, at + LANES);
+        even.selectFrom(first, second).intoArray(words, at - origin);
+        odd.selectFrom(first, second).intoArray(words, at - origin + LANES);
         largest = largest.max(first.lanewise(AND, MAGNITUDE)).max(second.lanewise(AND, MAGNITUDE));
       }
       largest.reinterpretAsFloats().intoArray(rows, block * LANES);
@@ -137,7 +145,8 @@ final class VectorFourBit implements FourBitKernel {
   /// The heart: 32 elements a turn, the 16 even ones in `x0` and the odd ones in `x1`. BF16 pairs
   /// are taken apart by shift and mask; the words of other types come split, and the same two
   /// operations let them pass.
-  private static void encodeBlocks(FourBitCells cells, FourBitChunk chunk, int blocks) {
+  private static void encodeBlocks(
+      FourBitCells cells, FourBitChunk chunk, int first, int blocks) {
     int[] words = chunk.words;
     byte[] codes = chunk.codes;
     float[][] rows = chunk.rows;
@@ -152,10 +161,10 @@ final class VectorFourBit implements FourBitKernel {
     IntVector belowLow = IntVector.fromArray(INTS, cells.below, 0);
     IntVector belowHigh = IntVector.fromArray(INTS, cells.below, LANES);
     IntVector values = IntVector.fromArray(INTS, cells.values, 0);
-    int at = 0;
-    int out = 0;
+    int at = chunk.paired ? first * blockWords : 0;
+    int out = first * chunk.blockSize / 2;
     for (int block = 0; block < blocks; block++) {
-      FloatVector minusAbsmax = FloatVector.broadcast(FLOATS, -chunk.absmax[block]);
+      FloatVector minusAbsmax = FloatVector.broadcast(FLOATS, -chunk.absmax[first + block]);
       FloatVector reciprocal = FloatVector.broadcast(FLOATS, chunk.reciprocals[block]);
       FloatVector squared = FloatVector.zero(FLOATS);
       FloatVector cross = FloatVector.zero(FLOATS);
@@ -220,9 +229,9 @@ final class VectorFourBit implements FourBitKernel {
 
   /// Sums the 16 lanes of each of `count` rows, 16 rows at a time: a tree of 15 additions gives all
   /// 16 sums, in order. Overwrites the rows.
-  private static void sumRows(float[] rows, int count, float[] sums) {
-    for (int first = 0; first < count; first += LANES) {
-      int at = first * LANES;
+  private static void sumRows(float[] rows, int count, float[] sums, int firstSum) {
+    for (int row = 0; row < count; row += LANES) {
+      int at = row * LANES;
       for (int level = 0; level < FOLDS.length; level++) {
         IntVector lower = IntVector.fromArray(INTS, FOLDS[level], 0);
         IntVector upper = IntVector.fromArray(INTS, FOLDS[level], LANES);
@@ -233,14 +242,14 @@ final class VectorFourBit implements FourBitKernel {
           low.add(upper.selectFrom(a, b).reinterpretAsFloats()).intoArray(rows, i);
         }
       }
-      FloatVector.fromArray(FLOATS, rows, at).intoArray(sums, first);
+      FloatVector.fromArray(FLOATS, rows, at).intoArray(sums, firstSum + row);
     }
   }
 
   /// {@link #sumRows} for the largest of floats that are not negative; NaN counts as largest.
-  private static void maxRows(float[] rows, int count, float[] largest) {
-    for (int first = 0; first < count; first += LANES) {
-      int at = first * LANES;
+  private static void maxRows(float[] rows, int count, float[] largest, int firstLargest) {
+    for (int row = 0; row < count; row += LANES) {
+      int at = row * LANES;
       for (int level = 0; level < FOLDS.length; level++) {
         IntVector lower = IntVector.fromArray(INTS, FOLDS[level], 0);
         IntVector upper = IntVector.fromArray(INTS, FOLDS[level], LANES);
@@ -251,7 +260,7 @@ final class VectorFourBit implements FourBitKernel {
           most.reinterpretAsFloats().intoArray(rows, i);
         }
       }
-      FloatVector.fromArray(FLOATS, rows, at).intoArray(largest, first);
+      FloatVector.fromArray(FLOATS, rows, at).intoArray(largest, firstLargest + row);
     }
   }
 
