@@ -17,10 +17,13 @@ final class FourBitCells {
   static final float SCALE = 15;
   static final float MAGIC = 0x1.8p23f + 16;
 
-  private static final int CELLS = 32;
+  static final int CELLS = 32;
 
   /// Float32 bits of the bound in each cell, infinity where there is none.
   final int[] bounds = new int[CELLS];
+
+  /// {@link #bounds} as floats.
+  final float[] bound = new float[CELLS];
 
   /// Number of bounds below each cell, spare ones not counted.
   final int[] below = new int[CELLS];
@@ -37,8 +40,10 @@ final class FourBitCells {
   /// Whether bin and code are the same and no bound is spare.
   final boolean simple;
 
-  FourBitCells(FourBitTable table) {
-    Arrays.fill(bounds, Float.floatToRawIntBits(Float.POSITIVE_INFINITY));
+  /// @param fused whether users find cells with a fused multiply-add; it rounds once, so that edges
+  ///   between cells lie elsewhere than with two roundings
+  FourBitCells(FourBitTable table, boolean fused) {
+    Arrays.fill(bound, Float.POSITIVE_INFINITY);
     boolean[] taken = new boolean[CELLS];
     float[] extra = new float[FourBitTable.BINS];
     int extras = 0;
@@ -50,17 +55,21 @@ final class FourBitCells {
       if (bin == FourBitTable.BINS - 1) {
         break;
       }
-      float bound = table.bound(bin);
-      int cell = Float.floatToRawIntBits(Math.fma(bound, SCALE, MAGIC)) & (CELLS - 1);
+      float next = table.bound(bin);
+      float shifted = fused ? Math.fma(next, SCALE, MAGIC) : next * SCALE + MAGIC;
+      int cell = Float.floatToRawIntBits(shifted) & (CELLS - 1);
       if (taken[cell]) {
-        extra[extras++] = bound;
+        extra[extras++] = next;
         continue;
       }
       taken[cell] = true;
-      bounds[cell] = Float.floatToRawIntBits(bound);
+      bound[cell] = next;
       for (int above = cell + 1; above < CELLS; above++) {
         below[above]++;
       }
+    }
+    for (int i = 0; i < CELLS; i++) {
+      bounds[i] = Float.floatToRawIntBits(bound[i]);
     }
     spare = Arrays.copyOf(extra, extras);
     simple = identity && extras == 0;

@@ -13,6 +13,7 @@ public final class FourBitTable {
   private final float[] bounds;
   private final byte[] codes;
   private final FourBitCells cells;
+  private final FourBitCells unfused;
 
   /// @param sorted 16 values, ascending; equal neighbours are allowed
   /// @param codes the code of each, a permutation of 0..15
@@ -26,7 +27,8 @@ public final class FourBitTable {
     for (int i = 0; i < bounds.length; i++) {
       bounds[i] = (sorted[i] + sorted[i + 1]) / 2;
     }
-    cells = new FourBitCells(this);
+    cells = new FourBitCells(this, true);
+    unfused = new FourBitCells(this, false);
   }
 
   /// Number of bounds strictly below `value`; 15 for NaN.
@@ -39,6 +41,19 @@ public final class FourBitTable {
       }
     }
     return bin;
+  }
+
+  /// {@link #bin} of a value from -1 to 1 or NaN, without the four branches that no processor can
+  /// predict; see {@link FourBitCells}.
+  int binOfNormalized(float value) {
+    int cell =
+        Float.floatToRawIntBits(value * FourBitCells.SCALE + FourBitCells.MAGIC)
+            & (FourBitCells.CELLS - 1);
+    int bin = unfused.below[cell] + (value > unfused.bound[cell] ? 1 : 0);
+    for (float bound : unfused.spare) {
+      bin += value > bound ? 1 : 0;
+    }
+    return Float.isNaN(value) ? BINS - 1 : bin;
   }
 
   /// The value of a bin.

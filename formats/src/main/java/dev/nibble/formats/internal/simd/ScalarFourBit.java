@@ -29,8 +29,8 @@ public final class ScalarFourBit implements FourBitKernel {
     for (int i = begin; i < end; i += 2) {
       float first = chunk.value(i);
       float second = chunk.value(i + 1);
-      int high = table.bin(first * reciprocal);
-      int low = table.bin(second * reciprocal);
+      int high = table.binOfNormalized(first * reciprocal);
+      int low = table.binOfNormalized(second * reciprocal);
       chunk.codes[i >> 1] = (byte) (table.code(high) << 4 | table.code(low));
       error.add(first, table.value(high));
       error.add(second, table.value(low));

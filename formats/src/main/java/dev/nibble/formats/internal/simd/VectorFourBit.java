@@ -106,7 +106,8 @@ final class VectorFourBit implements FourBitKernel {
   }
 
   /// Largest magnitudes of each block in 16 lanes.
-  private static void magnitudesOfPairs(int[] pairs, int blockSize, int first, int blocks, float[] rows) {
+  private static void magnitudesOfPairs(
+      int[] pairs, int blockSize, int first, int blocks, float[] rows) {
     int at = first * blockSize / 2;
     for (int block = 0; block < blocks; block++) {
       ShortVector largest = ShortVector.zero(SHORTS);
@@ -124,7 +125,8 @@ final class VectorFourBit implements FourBitKernel {
   }
 
   /// Splits each 32 floats into the 16 even and the 16 odd ones, and finds largest magnitudes.
-  private static void split(float[] floats, int blockSize, int firstBlock, int blocks, int[] words, float[] rows) {
+  private static void split(
+      float[] floats, int blockSize, int firstBlock, int blocks, int[] words, float[] rows) {
     IntVector even = IntVector.zero(INTS).addIndex(2);
     IntVector odd = IntVector.broadcast(INTS, 1).addIndex(2);
     int origin = firstBlock * blockSize;
@@ -145,8 +147,7 @@ final class VectorFourBit implements FourBitKernel {
   /// The heart: 32 elements a turn, the 16 even ones in `x0` and the odd ones in `x1`. BF16 pairs
   /// are taken apart by shift and mask; the words of other types come split, and the same two
   /// operations let them pass.
-  private static void encodeBlocks(
-      FourBitCells cells, FourBitChunk chunk, int first, int blocks) {
+  private static void encodeBlocks(FourBitCells cells, FourBitChunk chunk, int first, int blocks) {
     int[] words = chunk.words;
     byte[] codes = chunk.codes;
     float[][] rows = chunk.rows;
