@@ -16,6 +16,9 @@ public interface FloatReader {
   ///
   /// @throws IllegalArgumentException unless {@link DType#isQuantizable()}
   static FloatReader of(DType type) {
-    return Simd.isVector() ? WarmingFloats.reader(type) : ScalarFloats.reader(type);
+    return Simd.choose(
+        () -> ScalarFloats.reader(type),
+        () -> WarmingFloats.reader(type),
+        () -> VectorFloats.reader(type));
   }
 }

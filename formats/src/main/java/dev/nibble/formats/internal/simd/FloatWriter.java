@@ -17,6 +17,9 @@ public interface FloatWriter {
   /// @param type F32, BF16 or F16
   /// @throws IllegalArgumentException for any other type
   static FloatWriter of(DType type) {
-    return Simd.isVector() ? WarmingFloats.writer(type) : ScalarFloats.writer(type);
+    return Simd.choose(
+        () -> ScalarFloats.writer(type),
+        () -> WarmingFloats.writer(type),
+        () -> VectorFloats.writer(type));
   }
 }

@@ -8,7 +8,8 @@ public interface FourBitKernel {
   /// The fastest kernel for this machine.
   static FourBitKernel best() {
     return Simd.isVector() && VectorFourBit.isSupported()
-        ? new WarmingFourBit()
+        ? Simd.choose(
+            () -> new ScalarFourBit(), () -> new WarmingFourBit(), () -> new VectorFourBit())
         : new ScalarFourBit();
   }
 

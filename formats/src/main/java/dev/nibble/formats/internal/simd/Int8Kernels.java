@@ -7,7 +7,10 @@ import java.lang.foreign.MemorySegment;
 public interface Int8Kernels {
   /// The fastest kernels for this machine.
   static Int8Kernels best() {
-    return Simd.isVector() ? new WarmingInt8Kernels() : new ScalarInt8Kernels();
+    return Simd.choose(
+        () -> new ScalarInt8Kernels(),
+        () -> new WarmingInt8Kernels(),
+        () -> new VectorInt8Kernels());
   }
 
   /// The largest magnitude of `x[from..to)`, as float bits without sign: these order like the
