@@ -44,7 +44,7 @@ final class VectorFourBit implements FourBitKernel {
   private static final float LARGEST = 0x1p60f;
 
   /// Lanes of two vectors, 16 blocks of one or more partial results each, that the four levels of
-  /// {@link #sumRows} bring together: the lower half of each block's, then the upper.
+  /// {@link #maxRows} bring together: the lower half of each block's, then the upper.
   private static final int[][] FOLDS = {fold(8), fold(4), fold(2), fold(1)};
 
   /// One pass over the blocks of a tile.
