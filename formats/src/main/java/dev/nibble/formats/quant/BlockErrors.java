@@ -10,28 +10,26 @@ import java.lang.foreign.SegmentAllocator;
 /// The error statistics of all blocks of a 4-bit weight, see {@link FourBitChunk}, and their sum
 /// for the absmax that a reader will see.
 final class BlockErrors {
-  private final MemorySegment squared;
-  private final MemorySegment cross;
-  private final MemorySegment norm;
-  private final MemorySegment worst;
+  private static final int BYTES = FourBitChunk.STATISTICS * Float.BYTES;
+
+  private final MemorySegment statistics;
   private final FourBitErrors group = new FourBitErrors(DoubleQuant.GROUP);
   private final FourBitKernel kernel;
 
-  BlockErrors(long blocks, SegmentAllocator statistics, FourBitKernel kernel) {
+  BlockErrors(long blocks, SegmentAllocator allocator, FourBitKernel kernel) {
     this.kernel = kernel;
-    squared = statistics.allocate(blocks * Float.BYTES, Float.BYTES);
-    cross = statistics.allocate(blocks * Float.BYTES, Float.BYTES);
-    norm = statistics.allocate(blocks * Float.BYTES, Float.BYTES);
-    worst = statistics.allocate(blocks * Float.BYTES, Float.BYTES);
+    statistics = allocator.allocate(blocks * BYTES, Float.BYTES);
   }
 
   /// Safe for many threads with disjoint blocks.
   void put(FourBitChunk chunk, long firstBlock, int blocks) {
-    long at = firstBlock * Float.BYTES;
-    MemorySegment.copy(chunk.squared, 0, squared, LittleEndian.FLOAT, at, blocks);
-    MemorySegment.copy(chunk.cross, 0, cross, LittleEndian.FLOAT, at, blocks);
-    MemorySegment.copy(chunk.norm, 0, norm, LittleEndian.FLOAT, at, blocks);
-    MemorySegment.copy(chunk.worst, 0, worst, LittleEndian.FLOAT, at, blocks);
+    MemorySegment.copy(
+        chunk.statistics,
+        0,
+        statistics,
+        LittleEndian.FLOAT,
+        firstBlock * BYTES,
+        blocks * FourBitChunk.STATISTICS);
   }
 
   /// Sums all blocks for their exact absmax.
@@ -52,11 +50,13 @@ final class BlockErrors {
   /// Sums at most 256 blocks whose absmax `exact` a reader will see as `decoded`. Blocks whose
   /// absmax is not finite must come as 0: they don't count.
   void addDecoded(long first, int count, float[] exact, float[] decoded) {
-    long at = first * Float.BYTES;
-    MemorySegment.copy(squared, LittleEndian.FLOAT, at, group.squared, 0, count);
-    MemorySegment.copy(cross, LittleEndian.FLOAT, at, group.cross, 0, count);
-    MemorySegment.copy(norm, LittleEndian.FLOAT, at, group.norm, 0, count);
-    MemorySegment.copy(worst, LittleEndian.FLOAT, at, group.worst, 0, count);
+    MemorySegment.copy(
+        statistics,
+        LittleEndian.FLOAT,
+        first * BYTES,
+        group.statistics,
+        0,
+        count * FourBitChunk.STATISTICS);
     kernel.sumErrors(group, exact, decoded, count);
   }
 

@@ -11,16 +11,15 @@ import java.lang.foreign.MemorySegment;
 /// A value `x` of a block with largest magnitude `a` is stored as code of the value `c`; with `d =
 /// x - c * a` the statistics of a block are
 ///
-/// | array | holds |
+/// | statistic | holds |
 /// | --- | --- |
-/// | `absmax` | a |
-/// | `squared` | sum of (d / a)^2 |
-/// | `cross` | sum of (d / a) * c |
-/// | `norm` | sum of c^2 |
-/// | `worst` | largest abs(d) |
+/// | 0 | sum of (d / a)^2 |
+/// | 1 | sum of (d / a) * c |
+/// | 2 | sum of c^2 |
+/// | 3 | largest abs(d) |
 ///
-/// from which the error for any other `a` follows without the source. All but `absmax` are 0 where
-/// `a` is 0 or not finite.
+/// from which the error for any other `a` follows without the source. They are 0 where `a` is 0 or
+/// not finite.
 public final class FourBitChunk {
   /// What is read and written at once: enough to make the cost of a call small.
   private static final int ELEMENTS = 4096;
@@ -31,11 +30,14 @@ public final class FourBitChunk {
   /// Arrays with one entry a block end at a multiple of this.
   private static final int LANES = 16;
 
+  /// Statistics of a block.
+  public static final int STATISTICS = 4;
+
   public final float[] absmax;
-  public final float[] squared;
-  public final float[] cross;
-  public final float[] norm;
-  public final float[] worst;
+
+  /// {@link #STATISTICS} numbers a block.
+  public final float[] statistics;
+
   public final byte[] codes;
 
   final int blockSize;
@@ -51,8 +53,8 @@ public final class FourBitChunk {
   /// How many blocks a kernel works on at once.
   final int tileBlocks;
 
-  /// For each block of a tile, one vector of each statistic that is not yet summed up.
-  final float[][] rows = new float[4][];
+  /// For each block of a tile, one vector of partial results of each statistic.
+  final float[] rows;
 
   /// One a block of a tile.
   final float[] reciprocals;
@@ -75,15 +77,10 @@ public final class FourBitChunk {
     // A last tile writes whole vectors.
     int padded = capacity + LANES;
     absmax = new float[padded];
-    squared = new float[padded];
-    cross = new float[padded];
-    norm = new float[padded];
-    worst = new float[padded];
+    statistics = new float[STATISTICS * padded];
     int paddedTile = Math.ceilDiv(tileBlocks, LANES) * LANES;
     reciprocals = new float[paddedTile];
-    for (int i = 0; i < rows.length; i++) {
-      rows[i] = new float[paddedTile * LANES];
-    }
+    rows = new float[STATISTICS * paddedTile * LANES];
   }
 
   /// How many blocks fit.

@@ -8,30 +8,27 @@ package dev.nibble.formats.internal.simd;
 /// the same way `x = d + c * a` gives the sum of the squared source. The largest error is bounded
 /// by `max(abs(d)) + abs(a - b)`, as no `c` is above 1.
 public final class FourBitErrors {
-  public final float[] squared;
-  public final float[] cross;
-  public final float[] norm;
-  public final float[] worst;
+  /// {@link FourBitChunk#STATISTICS} numbers a block.
+  public final float[] statistics;
+
   public double sumSquares;
   public double sumSquaredErrors;
   public double maxError;
 
   public FourBitErrors(int capacity) {
-    squared = new float[capacity];
-    cross = new float[capacity];
-    norm = new float[capacity];
-    worst = new float[capacity];
+    statistics = new float[FourBitChunk.STATISTICS * capacity];
   }
 
   /// Adds one block.
   void add(int block, float exact, float decoded) {
     double a = exact;
     double change = a - decoded;
-    double d2 = a * a * squared[block];
-    double dc = a * cross[block];
-    double c2 = norm[block];
+    int at = block * FourBitChunk.STATISTICS;
+    double d2 = a * a * statistics[at];
+    double dc = a * statistics[at + 1];
+    double c2 = statistics[at + 2];
     sumSquares += a * a * c2 + 2 * a * dc + d2;
     sumSquaredErrors += d2 + change * (2 * dc + change * c2);
-    maxError = Math.max(maxError, worst[block] + Math.abs(change));
+    maxError = Math.max(maxError, statistics[at + 3] + Math.abs(change));
   }
 }

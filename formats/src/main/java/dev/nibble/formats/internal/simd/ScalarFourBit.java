@@ -138,10 +138,11 @@ public final class ScalarFourBit implements FourBitKernel {
     void store(FourBitChunk chunk, int block) {
       boolean counts = absmax > 0 && absmax < Float.POSITIVE_INFINITY;
       chunk.absmax[block] = absmax;
-      chunk.squared[block] = counts ? (float) squared : 0;
-      chunk.cross[block] = counts ? (float) cross : 0;
-      chunk.norm[block] = counts ? (float) norm : 0;
-      chunk.worst[block] = counts ? worst : 0;
+      int at = block * FourBitChunk.STATISTICS;
+      chunk.statistics[at] = counts ? (float) squared : 0;
+      chunk.statistics[at + 1] = counts ? (float) cross : 0;
+      chunk.statistics[at + 2] = counts ? (float) norm : 0;
+      chunk.statistics[at + 3] = counts ? worst : 0;
     }
   }
 }

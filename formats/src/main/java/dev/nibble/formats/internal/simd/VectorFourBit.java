@@ -17,6 +17,7 @@ import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorSpecies;
 
 /// {@link ScalarFourBit} in vectors of 512 bits, which hold all 16 values of a codebook.
@@ -43,8 +44,25 @@ final class VectorFourBit implements FourBitKernel {
   private static final float LARGEST = 0x1p60f;
 
   /// Lanes of two vectors, 16 blocks of one or more partial results each, that the four levels of
-  /// {@link #sumRows} bring together: the lower half of each block's, then the upper.
+  /// {@link #maxRows} bring together: the lower half of each block's, then the upper.
   private static final int[][] FOLDS = {fold(8), fold(4), fold(2), fold(1)};
+
+  /// One pass over the blocks of a tile.
+  @FunctionalInterface
+  private interface Stage {
+    void run(FourBitCells cells, FourBitChunk chunk, int first, int blocks);
+  }
+
+  /// The passes of encoding. They are called through this array, and so never inlined into one
+  /// method: such a large one would pass the compiler's limit of nodes, where it stops inlining and
+  /// leaves vectors as objects in memory (measured: 2.5 times slower).
+  private static final Stage[] STAGES = {
+    VectorFourBit::magnitudes,
+    VectorFourBit::absmax,
+    VectorFourBit::encodeBlocks,
+    VectorFourBit::foldBlocks,
+    VectorFourBit::foldRows
+  };
 
   private static final int[] INTERLEAVE = interleave();
 
@@ -72,7 +90,10 @@ final class VectorFourBit implements FourBitKernel {
   @Override
   public void encode(FourBitTable table, FourBitChunk chunk, int blocks) {
     for (int first = 0; first < blocks; first += chunk.tileBlocks) {
-      encodeTile(table, chunk, first, Math.min(chunk.tileBlocks, blocks - first));
+      int count = Math.min(chunk.tileBlocks, blocks - first);
+      for (Stage stage : STAGES) {
+        stage.run(table.cells(), chunk, first, count);
+      }
     }
     for (int block = 0; block < blocks; block++) {
       float absmax = chunk.absmax[block];
@@ -82,26 +103,18 @@ final class VectorFourBit implements FourBitKernel {
     }
   }
 
-  private static void encodeTile(FourBitTable table, FourBitChunk chunk, int first, int blocks) {
-    float[][] rows = chunk.rows;
+  private static void magnitudes(FourBitCells cells, FourBitChunk chunk, int first, int blocks) {
     if (chunk.paired) {
-      magnitudesOfPairs(chunk.words, chunk.blockSize, first, blocks, rows[0]);
+      magnitudesOfPairs(chunk.words, chunk.blockSize, first, blocks, chunk.rows);
     } else {
-      split(chunk.floats, chunk.blockSize, first, blocks, chunk.words, rows[0]);
+      split(chunk.floats, chunk.blockSize, first, blocks, chunk.words, chunk.rows);
     }
-    maxRows(rows[0], blocks, chunk.absmax, first);
+  }
+
+  private static void absmax(FourBitCells cells, FourBitChunk chunk, int first, int blocks) {
+    maxRows(chunk.rows, blocks, chunk.absmax, first);
     for (int i = 0; i < blocks; i++) {
       chunk.reciprocals[i] = 1f / Math.max(chunk.absmax[first + i], TINY);
-    }
-    encodeBlocks(table.cells(), chunk, first, blocks);
-    sumRows(rows[0], blocks, chunk.squared, first);
-    sumRows(rows[1], blocks, chunk.cross, first);
-    sumRows(rows[2], blocks, chunk.norm, first);
-    maxRows(rows[3], blocks, chunk.worst, first);
-    for (int i = 0; i < blocks; i++) {
-      float scale = chunk.reciprocals[i];
-      chunk.squared[first + i] *= scale * scale;
-      chunk.cross[first + i] *= scale;
     }
   }
 
@@ -150,7 +163,7 @@ final class VectorFourBit implements FourBitKernel {
   private static void encodeBlocks(FourBitCells cells, FourBitChunk chunk, int first, int blocks) {
     int[] words = chunk.words;
     byte[] codes = chunk.codes;
-    float[][] rows = chunk.rows;
+    float[] rows = chunk.rows;
     boolean simple = cells.simple;
     int oddWords = chunk.paired ? 0 : LANES;
     int turn = chunk.paired ? LANES : 2 * LANES;
@@ -164,49 +177,85 @@ final class VectorFourBit implements FourBitKernel {
     IntVector values = IntVector.fromArray(INTS, cells.values, 0);
     int at = chunk.paired ? first * blockWords : 0;
     int out = first * chunk.blockSize / 2;
-    for (int block = 0; block < blocks; block++) {
-      FloatVector minusAbsmax = FloatVector.broadcast(FLOATS, -chunk.absmax[first + block]);
-      FloatVector reciprocal = FloatVector.broadcast(FLOATS, chunk.reciprocals[block]);
-      FloatVector squared = FloatVector.zero(FLOATS);
-      FloatVector cross = FloatVector.zero(FLOATS);
-      FloatVector norm = FloatVector.zero(FLOATS);
-      IntVector worst = IntVector.zero(INTS);
-      for (int end = at + blockWords; at < end; at += turn) {
-        FloatVector x0 =
-            IntVector.fromArray(INTS, words, at).lanewise(LSHL, shift).reinterpretAsFloats();
-        FloatVector x1 =
-            IntVector.fromArray(INTS, words, at + oddWords).and(mask).reinterpretAsFloats();
-        FloatVector v0 = x0.mul(reciprocal);
-        FloatVector v1 = x1.mul(reciprocal);
-        IntVector bin0 = bins(v0, boundLow, boundHigh, belowLow, belowHigh);
-        IntVector bin1 = bins(v1, boundLow, boundHigh, belowLow, belowHigh);
-        IntVector code0 = bin0;
-        IntVector code1 = bin1;
-        if (!simple) {
-          bin0 = spareBins(cells, v0, bin0);
-          bin1 = spareBins(cells, v1, bin1);
-          code0 = bin0.selectFrom(IntVector.fromArray(INTS, cells.codes, 0));
-          code1 = bin1.selectFrom(IntVector.fromArray(INTS, cells.codes, 0));
-        }
-        ((ByteVector) code0.lanewise(LSHL, 4).or(code1).convertShape(I2B, BYTES, 0))
-            .intoArray(codes, out);
-        out += LANES;
-        FloatVector c0 = bin0.selectFrom(values).reinterpretAsFloats();
-        FloatVector c1 = bin1.selectFrom(values).reinterpretAsFloats();
-        FloatVector d0 = c0.fma(minusAbsmax, x0);
-        FloatVector d1 = c1.fma(minusAbsmax, x1);
-        squared = d1.fma(d1, d0.fma(d0, squared));
-        cross = d1.fma(c1, d0.fma(c0, cross));
-        norm = c1.fma(c1, c0.fma(c0, norm));
-        // Magnitudes of floats are in the order of their bits as ints.
-        worst = worst.max(d0.reinterpretAsInts().lanewise(AND, MAGNITUDE));
-        worst = worst.max(d1.reinterpretAsInts().lanewise(AND, MAGNITUDE));
+    FloatVector squared = FloatVector.zero(FLOATS);
+    FloatVector cross = FloatVector.zero(FLOATS);
+    FloatVector norm = FloatVector.zero(FLOATS);
+    IntVector worst = IntVector.zero(INTS);
+    int turnsOfBlock = chunk.blockSize / (2 * LANES);
+    int log = Integer.numberOfTrailingZeros(turnsOfBlock);
+    int turns = blocks << log;
+    float[] absmaxes = chunk.absmax;
+    float[] reciprocals = chunk.reciprocals;
+    for (int i = 0; i < turns; i++) {
+      int block = i >> log;
+      FloatVector minusAbsmax = FloatVector.broadcast(FLOATS, -absmaxes[first + block]);
+      FloatVector reciprocal = FloatVector.broadcast(FLOATS, reciprocals[block]);
+      FloatVector x0 =
+          IntVector.fromArray(INTS, words, at).lanewise(LSHL, shift).reinterpretAsFloats();
+      FloatVector x1 =
+          IntVector.fromArray(INTS, words, at + oddWords).and(mask).reinterpretAsFloats();
+      FloatVector v0 = x0.mul(reciprocal);
+      FloatVector v1 = x1.mul(reciprocal);
+      IntVector bin0 = bins(v0, boundLow, boundHigh, belowLow, belowHigh);
+      IntVector bin1 = bins(v1, boundLow, boundHigh, belowLow, belowHigh);
+      IntVector code0 = bin0;
+      IntVector code1 = bin1;
+      if (!simple) {
+        bin0 = spareBins(cells, v0, bin0);
+        bin1 = spareBins(cells, v1, bin1);
+        code0 = bin0.selectFrom(IntVector.fromArray(INTS, cells.codes, 0));
+        code1 = bin1.selectFrom(IntVector.fromArray(INTS, cells.codes, 0));
       }
-      squared.intoArray(rows[0], block * LANES);
-      cross.intoArray(rows[1], block * LANES);
-      norm.intoArray(rows[2], block * LANES);
-      worst.reinterpretAsFloats().intoArray(rows[3], block * LANES);
+      ((ByteVector) code0.lanewise(LSHL, 4).or(code1).convertShape(I2B, BYTES, 0))
+          .intoArray(codes, out);
+      out += LANES;
+      FloatVector c0 = bin0.selectFrom(values).reinterpretAsFloats();
+      FloatVector c1 = bin1.selectFrom(values).reinterpretAsFloats();
+      FloatVector d0 = c0.fma(minusAbsmax, x0);
+      FloatVector d1 = c1.fma(minusAbsmax, x1);
+      squared = d1.fma(d1, d0.fma(d0, squared));
+      cross = d1.fma(c1, d0.fma(c0, cross));
+      norm = c1.fma(c1, c0.fma(c0, norm));
+      // Magnitudes of floats are in the order of their bits as ints.
+      worst = worst.max(d0.reinterpretAsInts().lanewise(AND, MAGNITUDE));
+      worst = worst.max(d1.reinterpretAsInts().lanewise(AND, MAGNITUDE));
+      at += turn;
+      if (((i + 1) & (turnsOfBlock - 1)) == 0) {
+        int row = block * FourBitChunk.STATISTICS * LANES;
+        squared.mul(reciprocal).mul(reciprocal).intoArray(rows, row);
+        cross.mul(reciprocal).intoArray(rows, row + LANES);
+        norm.intoArray(rows, row + 2 * LANES);
+        worst.reinterpretAsFloats().intoArray(rows, row + 3 * LANES);
+        squared = FloatVector.zero(FLOATS);
+        cross = FloatVector.zero(FLOATS);
+        norm = FloatVector.zero(FLOATS);
+        worst = IntVector.zero(INTS);
+      }
     }
+  }
+
+  /// Adds the lower to the upper half of each block of lanes that `lower` and `upper` name, see
+  /// {@link #FOLDS}.
+  private static FloatVector add(FloatVector a, FloatVector b, IntVector lower, IntVector upper) {
+    IntVector first = a.reinterpretAsInts();
+    IntVector second = b.reinterpretAsInts();
+    return lower
+        .selectFrom(first, second)
+        .reinterpretAsFloats()
+        .add(upper.selectFrom(first, second).reinterpretAsFloats());
+  }
+
+  /// {@link #add}, but the larger of both in the lanes `most`, which are not negative.
+  private static FloatVector merge(
+      FloatVector a, FloatVector b, IntVector lower, IntVector upper, VectorMask<Integer> most) {
+    IntVector first = lower.selectFrom(a.reinterpretAsInts(), b.reinterpretAsInts());
+    IntVector second = upper.selectFrom(a.reinterpretAsInts(), b.reinterpretAsInts());
+    return first
+        .reinterpretAsFloats()
+        .add(second.reinterpretAsFloats())
+        .reinterpretAsInts()
+        .blend(first.max(second), most)
+        .reinterpretAsFloats();
   }
 
   /// See {@link FourBitCells}; `selectFrom` takes the lowest five bits of an index.
@@ -228,26 +277,53 @@ final class VectorFourBit implements FourBitKernel {
         .lanewise(ADD, 1, second.compare(LT, v).cast(INTS));
   }
 
-  /// Sums the 16 lanes of each of `count` rows, 16 rows at a time: a tree of 15 additions gives all
-  /// 16 sums, in order. Overwrites the rows.
-  private static void sumRows(float[] rows, int count, float[] sums, int firstSum) {
-    for (int row = 0; row < count; row += LANES) {
-      int at = row * LANES;
-      for (int level = 0; level < FOLDS.length; level++) {
-        IntVector lower = IntVector.fromArray(INTS, FOLDS[level], 0);
-        IntVector upper = IntVector.fromArray(INTS, FOLDS[level], LANES);
-        for (int i = at, end = at + (8 >> level) * LANES; i < end; i += LANES) {
-          IntVector a = FloatVector.fromArray(FLOATS, rows, 2 * i - at).reinterpretAsInts();
-          IntVector b = FloatVector.fromArray(FLOATS, rows, 2 * i - at + LANES).reinterpretAsInts();
-          FloatVector low = lower.selectFrom(a, b).reinterpretAsFloats();
-          low.add(upper.selectFrom(a, b).reinterpretAsFloats()).intoArray(rows, i);
-        }
-      }
-      FloatVector.fromArray(FLOATS, rows, at).intoArray(sums, firstSum + row);
+  /// Merges the 16 partial results of each statistic of a block, which stand in a vector for each,
+  /// to four of each in one vector.
+  private static void foldBlocks(FourBitCells cells, FourBitChunk chunk, int first, int blocks) {
+    float[] rows = chunk.rows;
+    IntVector lower8 = IntVector.fromArray(INTS, FOLDS[0], 0);
+    IntVector upper8 = IntVector.fromArray(INTS, FOLDS[0], LANES);
+    IntVector lower4 = IntVector.fromArray(INTS, FOLDS[1], 0);
+    IntVector upper4 = IntVector.fromArray(INTS, FOLDS[1], LANES);
+    VectorMask<Integer> most8 = VectorMask.fromLong(INTS, 0xff00);
+    VectorMask<Integer> most4 = VectorMask.fromLong(INTS, 0xf000);
+    for (int row = 0; row < blocks; row++) {
+      int at = row * FourBitChunk.STATISTICS * LANES;
+      FloatVector squared = FloatVector.fromArray(FLOATS, rows, at);
+      FloatVector cross = FloatVector.fromArray(FLOATS, rows, at + LANES);
+      FloatVector norm = FloatVector.fromArray(FLOATS, rows, at + 2 * LANES);
+      FloatVector worst = FloatVector.fromArray(FLOATS, rows, at + 3 * LANES);
+      FloatVector sums = add(squared, cross, lower8, upper8);
+      FloatVector mixed = merge(norm, worst, lower8, upper8, most8);
+      merge(sums, mixed, lower4, upper4, most4).intoArray(rows, row * LANES);
     }
   }
 
-  /// {@link #sumRows} for the largest of floats that are not negative; NaN counts as largest.
+  /// Merges the four partial results of each statistic, for four blocks at a time.
+  private static void foldRows(FourBitCells cells, FourBitChunk chunk, int first, int blocks) {
+    float[] rows = chunk.rows;
+    IntVector lower2 = IntVector.fromArray(INTS, FOLDS[2], 0);
+    IntVector upper2 = IntVector.fromArray(INTS, FOLDS[2], LANES);
+    IntVector lower1 = IntVector.fromArray(INTS, FOLDS[3], 0);
+    IntVector upper1 = IntVector.fromArray(INTS, FOLDS[3], LANES);
+    VectorMask<Integer> most2 = VectorMask.fromLong(INTS, 0b11000000_11000000);
+    VectorMask<Integer> most1 = VectorMask.fromLong(INTS, 0b10001000_10001000);
+    for (int row = 0; row < blocks; row += 4) {
+      int at = row * LANES;
+      FloatVector a = FloatVector.fromArray(FLOATS, rows, at);
+      FloatVector b = FloatVector.fromArray(FLOATS, rows, at + LANES);
+      FloatVector c = FloatVector.fromArray(FLOATS, rows, at + 2 * LANES);
+      FloatVector d = FloatVector.fromArray(FLOATS, rows, at + 3 * LANES);
+      FloatVector ab = merge(a, b, lower2, upper2, most2);
+      FloatVector cd = merge(c, d, lower2, upper2, most2);
+      merge(ab, cd, lower1, upper1, most1)
+          .intoArray(chunk.statistics, (first + row) * FourBitChunk.STATISTICS);
+    }
+  }
+
+  /// Finds the largest of the 16 lanes of each of `count` rows, 16 rows at a time: a tree of 15
+  /// vector operations gives all 16, in order. Values are not negative; NaN counts as largest.
+  /// Overwrites the rows.
   private static void maxRows(float[] rows, int count, float[] largest, int firstLargest) {
     for (int row = 0; row < count; row += LANES) {
       int at = row * LANES;
@@ -325,15 +401,21 @@ final class VectorFourBit implements FourBitKernel {
     DoubleVector squaredErrors = DoubleVector.zero(DOUBLES);
     DoubleVector most = DoubleVector.zero(DOUBLES);
     int bound = DOUBLES.loopBound(count);
+    IntVector every4 = IntVector.zero(INTS).addIndex(FourBitChunk.STATISTICS);
     for (int i = 0; i < bound; i += DOUBLES.length()) {
-      DoubleVector a = doubles(exact, i);
-      DoubleVector change = a.sub(doubles(decoded, i));
-      DoubleVector c2 = doubles(errors.norm, i);
-      DoubleVector dc = doubles(errors.cross, i).mul(a);
-      DoubleVector d2 = doubles(errors.squared, i).mul(a).mul(a);
+      int at = i * FourBitChunk.STATISTICS;
+      IntVector low = FloatVector.fromArray(FLOATS, errors.statistics, at).reinterpretAsInts();
+      IntVector high =
+          FloatVector.fromArray(FLOATS, errors.statistics, at + LANES).reinterpretAsInts();
+      DoubleVector a = doubles(FloatVector.fromArray(FLOATS_256, exact, i));
+      DoubleVector change = a.sub(doubles(FloatVector.fromArray(FLOATS_256, decoded, i)));
+      DoubleVector d2 = doubles(every4.selectFrom(low, high)).mul(a).mul(a);
+      DoubleVector dc = doubles(every4.add(1).selectFrom(low, high)).mul(a);
+      DoubleVector c2 = doubles(every4.add(2).selectFrom(low, high));
+      DoubleVector worst = doubles(every4.add(3).selectFrom(low, high));
       squares = squares.add(a.mul(a).mul(c2).add(a.mul(dc).mul(2)).add(d2));
       squaredErrors = squaredErrors.add(d2.add(change.mul(dc.mul(2).add(change.mul(c2)))));
-      most = most.max(doubles(errors.worst, i).add(change.abs()));
+      most = most.max(worst.add(change.abs()));
     }
     errors.sumSquares += squares.reduceLanes(ADD);
     errors.sumSquaredErrors += squaredErrors.reduceLanes(ADD);
@@ -343,8 +425,12 @@ final class VectorFourBit implements FourBitKernel {
     }
   }
 
-  private static DoubleVector doubles(float[] values, int at) {
-    return (DoubleVector)
-        FloatVector.fromArray(FLOATS_256, values, at).convertShape(F2D, DOUBLES, 0);
+  private static DoubleVector doubles(FloatVector eight) {
+    return (DoubleVector) eight.convertShape(F2D, DOUBLES, 0);
+  }
+
+  /// The first eight lanes.
+  private static DoubleVector doubles(IntVector bits) {
+    return (DoubleVector) bits.reinterpretAsFloats().convertShape(F2D, DOUBLES, 0);
   }
 }
