@@ -48,7 +48,7 @@ public record ConversionRequest(
   public static final long DEFAULT_SHARD_BYTES = 10_000_000_000L;
 
   /// Memory for conversion buffers by default.
-  public static final long DEFAULT_MEMORY_BYTES = 512L << 20;
+  public static final long DEFAULT_MEMORY_BYTES = 384L << 20;
 
   /// The form of the output.
   public enum OutputForm {

@@ -22,7 +22,7 @@ final class MachineOptions {
       names = "--memory",
       order = 31,
       paramLabel = "SIZE",
-      description = "Bound on the memory for buffers (default 512M).")
+      description = "Bound on the memory for buffers (default 384M).")
   private ByteSize memory = new ByteSize(ConversionRequest.DEFAULT_MEMORY_BYTES);
 
   int threads(CommandSpec spec) {
