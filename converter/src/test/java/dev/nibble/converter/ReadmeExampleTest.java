@@ -1,0 +1,38 @@
+package dev.nibble.converter;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.nibble.fixtures.Fixtures;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/// The Java in the README is the Java that compiles and runs here.
+class ReadmeExampleTest {
+  @TempDir Path folder;
+
+  @Test
+  void theExampleRuns() throws IOException {
+    Path output = folder.resolve("out");
+    ConversionReport report =
+        ReadmeExample.quantize(Fixtures.path("models/emoji-qwen/transformer-qwen"), output);
+    assertTrue(report.outputs().contains(output.resolve("config.json")), "" + report.outputs());
+  }
+
+  @Test
+  void theReadmeShowsTheExample() throws IOException {
+    Path source =
+        Fixtures.root()
+            .resolve("converter/src/test/java/dev/nibble/converter/ReadmeExample.java");
+    String code = Files.readString(source);
+    String example =
+        code.substring(
+                code.indexOf("// README begins\n") + "// README begins\n".length(),
+                code.indexOf("    // README ends"))
+            .stripIndent();
+    String readme = Files.readString(Fixtures.root().resolve("README.md"));
+    assertTrue(readme.contains("```java\n" + example + "```\n"), "the README's example differs");
+  }
+}
