@@ -24,8 +24,7 @@ class ReadmeExampleTest {
   @Test
   void theReadmeShowsTheExample() throws IOException {
     Path source =
-        Fixtures.root()
-            .resolve("converter/src/test/java/dev/nibble/converter/ReadmeExample.java");
+        Fixtures.root().resolve("converter/src/test/java/dev/nibble/converter/ReadmeExample.java");
     String code = Files.readString(source);
     String example =
         code.substring(

@@ -4,6 +4,7 @@ import dev.nibble.converter.ConversionReport;
 import dev.nibble.converter.ConversionReport.TensorResult;
 import dev.nibble.formats.Text;
 import java.io.PrintStream;
+import java.nio.file.Path;
 import java.util.List;
 
 /// Prints what a conversion did: the summary table, and every tensor where that was asked for.
@@ -33,12 +34,18 @@ public final class SummaryPrinter {
         Html.format("%.2f s, %.2f GB/s of source", totals.seconds(), totals.gigabytesPerSecond()));
     facts.row(
         "wrote",
-        report.plan().target()
+        shown(report.plan().target())
             + (report.plan().directory() ? "/" : "")
             + Html.format(" (%s)", ByteSize.human(report.bytesWritten())));
     report.plan().notes().forEach(note -> facts.row("note", note));
     facts.print(out, 0);
     out.flush();
+  }
+
+  /// A path as short as it can be: seen from the working folder where it lies below that.
+  private static Path shown(Path path) {
+    Path here = Path.of("").toAbsolutePath();
+    return path.startsWith(here) ? here.relativize(path) : path;
   }
 
   /// Tensors and bytes, quantized and kept.

@@ -9,12 +9,12 @@ import java.util.concurrent.atomic.AtomicLong;
 /// runs a thousandfold slower than scalar code, for seconds: longer than a whole conversion should
 /// take. So calls go to the scalar twin at first. Now and then one call, on one thread, tries the
 /// vector twin, which is what makes the JIT compile it; from the first try that beats the scalar
-/// code on, it serves all calls. Tries may take a fifth of the time since the first call.
+/// code on, it serves all calls. Tries may take half of one thread's time since the first call.
 ///
 /// One object serves all users of a method in the process, since being compiled is a fact of the
 /// process: this is why kernels keep theirs in static fields.
 final class Warmup {
-  private static final int SHARE_OF_TRIES = 5;
+  private static final int SHARE_OF_TRIES = 2;
 
   private final AtomicBoolean trying = new AtomicBoolean();
   private volatile boolean warm;

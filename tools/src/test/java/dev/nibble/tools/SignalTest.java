@@ -1,0 +1,90 @@
+package dev.nibble.tools;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/// Ctrl-C and `kill` in the midst of a conversion: the exit code, the last line, and nothing left.
+@EnabledOnOs({OS.LINUX, OS.MAC}) // where kill(1) is
+class SignalTest {
+  /// Large enough that no machine has converted it before the signal comes; takes no room.
+  private static final long ROWS = 1 << 21;
+
+  @TempDir Path folder;
+
+  @ParameterizedTest
+  @CsvSource({"INT, 130", "TERM, 143"})
+  void anInterruptedConversionLeavesNothing(String signal, int code) throws Exception {
+    Path source = folder.resolve("big.safetensors");
+    writeSparse(source);
+    Path errors = folder.resolve("errors.txt");
+    Process process =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--add-modules=jdk.incubator.vector",
+                "--enable-native-access=ALL-UNNAMED",
+                "-cp",
+                System.getProperty(
+                    "surefire.test.class.path", System.getProperty("java.class.path")),
+                NibbleMain.class.getName(),
+                "quantize",
+                source.toString(),
+                "--nf4",
+                "-o",
+                folder.resolve("out.safetensors").toString())
+            .redirectError(errors.toFile())
+            .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+            .start();
+    try {
+      while (namesIn(folder).stream().noneMatch(name -> name.endsWith(".tmp"))) {
+        assertFalse(!process.isAlive(), () -> "ended by itself: " + text(errors));
+        Thread.onSpinWait();
+      }
+      new ProcessBuilder("kill", "-" + signal, String.valueOf(process.pid())).start().waitFor();
+      assertEquals(code, process.waitFor(), () -> text(errors));
+    } finally {
+      process.destroyForcibly();
+    }
+    assertEquals(
+        "error: interrupted; nothing was written", text(errors).lines().toList().getLast());
+    assertEquals(List.of("big.safetensors", "errors.txt"), namesIn(folder));
+  }
+
+  private static String text(Path file) {
+    try {
+      return Files.readString(file);
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private static List<String> namesIn(Path directory) throws IOException {
+    try (Stream<Path> files = Files.list(directory)) {
+      return files.map(file -> String.valueOf(file.getFileName())).sorted().toList();
+    }
+  }
+
+  private static void writeSparse(Path file) throws IOException {
+    long bytes = ROWS * 4096 * 2;
+    String header =
+        "{\"transformer_blocks.0.attn.to_q.weight\":{\"dtype\":\"BF16\",\"shape\":[%d,4096],\"data_offsets\":[0,%d]}}"
+            .formatted(ROWS, bytes);
+    try (RandomAccessFile out = new RandomAccessFile(file.toFile(), "rw")) {
+      out.writeLong(Long.reverseBytes(header.length()));
+      out.write(header.getBytes(StandardCharsets.UTF_8));
+      out.setLength(8 + header.length() + bytes);
+    }
+  }
+}
