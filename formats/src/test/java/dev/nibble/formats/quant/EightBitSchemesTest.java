@@ -170,6 +170,33 @@ class EightBitSchemesTest {
         Codecs.encode(new LlmInt8(), shape, DType.F32, source).encoder().nonFinite());
   }
 
+  /// Rows of BF16 numbers around 2^-17, where fp16 begins to round them, at absmax above and below
+  /// the one from which the encoder leaves that rounding out.
+  @Test
+  void leavingOutTheFp16RoundingChangesNoCode() {
+    Shape shape = Shape.of(400, 512);
+    Random random = new Random(SEED);
+    float[] x = new float[400 * 512];
+    for (int row = 0; row < 400; row++) {
+      float absmax = Math.scalb(1 + random.nextFloat(), -6 - random.nextInt(9));
+      for (int i = 0; i < 512; i++) {
+        float value = Math.scalb(random.nextFloat() * 2 - 1, -random.nextInt(20) - 6);
+        x[row * 512 + i] = Math.clamp(value, -absmax, absmax);
+      }
+      x[row * 512 + 17] = row % 5 == 0 ? 0x1p-9f : absmax;
+      x[row * 512 + 18] = Math.nextUp(0x1p-17f);
+    }
+    MemorySegment bf16 = MemorySegment.ofArray(new byte[x.length * 2]);
+    FloatWriter.of(DType.BF16).write(x, x.length, bf16, 0);
+    FloatReader.of(DType.BF16).read(bf16, 0, x, x.length);
+    MemorySegment half = MemorySegment.ofArray(new byte[x.length * 2]);
+    FloatWriter.of(DType.F16).write(x, x.length, half, 0);
+    Encoded wide = Codecs.encode(new LlmInt8(), shape, DType.BF16, bf16);
+    Encoded narrow = Codecs.encode(new LlmInt8(), shape, DType.F16, half);
+    assertArrayEquals(narrow.bytes(Part.CODES), wide.bytes(Part.CODES), "seed " + SEED);
+    assertArrayEquals(narrow.bytes(Part.SCALE), wide.bytes(Part.SCALE), "seed " + SEED);
+  }
+
   @Test
   void anAffineRangeThatOverflowsIsReported() {
     Shape shape = Shape.of(1, 64);

@@ -95,9 +95,13 @@ public interface Int8Kernels {
     /// Values of the codes.
     final float[] decoded;
 
+    /// The codes themselves.
+    final byte[] codes;
+
     public DecodedWork(int length) {
       indexes = new int[length];
       decoded = new float[length];
+      codes = new byte[length];
     }
   }
 }

@@ -212,11 +212,13 @@ final class VectorInt8Kernels implements Int8Kernels {
       ((IntVector) place.convert(F2I, 0)).max(0).min(65535).intoArray(indexes, i);
     }
     float[] decoded = work.decoded;
+    byte[] found = work.codes;
     for (int i = from; i < bound; i++) {
       byte code = table[indexes[i] & 0xffff];
-      codes.set(ValueLayout.JAVA_BYTE, at + i - from, code);
+      found[i] = code;
       decoded[i] = values[code & 0xff];
     }
+    MemorySegment.copy(found, from, codes, ValueLayout.JAVA_BYTE, at, bound - from);
     addErrors(x, decoded, absmax, from, bound, error);
     scalar.lookUp(
         x, bound, to, inverse, absmax, table, values, work, codes, at + bound - from, error);

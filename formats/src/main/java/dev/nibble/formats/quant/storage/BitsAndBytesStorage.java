@@ -3,6 +3,7 @@ package dev.nibble.formats.quant.storage;
 import dev.nibble.formats.DType;
 import dev.nibble.formats.LittleEndian;
 import dev.nibble.formats.Shape;
+import dev.nibble.formats.UnsupportedException;
 import dev.nibble.formats.quant.FourBit;
 import dev.nibble.formats.quant.LlmInt8;
 import dev.nibble.formats.quant.Part;
@@ -102,8 +103,16 @@ public record BitsAndBytesStorage() implements QuantStorage {
       throw new IllegalArgumentException(
           scheme.id() + " has no document: only 4-bit weights with double quantization have one");
     }
+    float mean = offset.get(LittleEndian.FLOAT, 0);
+    if (!Float.isFinite(mean)) {
+      throw new UnsupportedException(
+          "a weight " + shape + " with numbers that are not finite",
+          "double quantization would ruin all of it: quantize it as '"
+              + new FourBit(fourBit.type(), fourBit.blockSize(), false).id()
+              + "', or keep it");
+    }
     return new QuantStateJson(fourBit, source, shape)
-        .text(offset.get(LittleEndian.FLOAT, 0))
+        .text(mean)
         .getBytes(StandardCharsets.US_ASCII);
   }
 }

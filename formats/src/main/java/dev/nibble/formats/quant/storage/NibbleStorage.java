@@ -24,7 +24,9 @@ import java.util.Map;
 /// | `W.nibble.quant` | U8 `[length]`: `{"version": 1, "scheme": "affine8:100", "dtype": "bfloat16", "shape": [96, 130]}` |
 /// | `W.nibble.<part>` | each other part, by its name in lower case: `scale`, `zero_point`, `absmax`, ... |
 public record NibbleStorage() implements QuantStorage {
-  static final int VERSION = 1;
+  /// Version of the keys.
+  public static final int VERSION = 1;
+
   static final String INFIX = ".nibble.";
   static final String QUANT = INFIX + "quant";
 

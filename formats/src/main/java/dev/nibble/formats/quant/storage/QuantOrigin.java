@@ -17,6 +17,7 @@ final class QuantOrigin {
   /// ComfyUI's tensor of a layer that names its format.
   static final String COMFY_QUANT = "comfy_quant";
 
+  private static final String COMFY_LAYERS = "ComfyUI (quantized layers)";
   private static final String COMFY_FP8 = "ComfyUI's scaled fp8";
 
   private final Checkpoint checkpoint;
@@ -37,7 +38,7 @@ final class QuantOrigin {
       }
     }
     if (checkpoint.metadata().containsKey(COMFY_METADATA)) {
-      return Optional.of("ComfyUI (quantized layers named in the file's metadata)");
+      return Optional.of(COMFY_LAYERS);
     }
     if (checkpoint.metadata().containsKey("tensor_names")
         && checkpoint.metadata().values().stream().anyMatch(text -> text.contains("\"_type\""))) {
@@ -67,7 +68,7 @@ final class QuantOrigin {
         switch (word) {
           case "SCB" -> hasWeight(layer) ? "bitsandbytes (LLM.int8)" : "";
           case "scaled_fp8", "scale_weight" -> COMFY_FP8;
-          case COMFY_QUANT -> "ComfyUI (quantized layers)";
+          case COMFY_QUANT -> COMFY_LAYERS;
           case "weight_scale_2" -> "nvfp4 (two scales a weight)";
           case "weight_scale_inv" -> "block-scaled fp8";
           case "weight_scale" -> scaled(layer);
@@ -86,11 +87,11 @@ final class QuantOrigin {
     if (weight == null) {
       return "";
     }
+    if (has(layer, COMFY_QUANT) || checkpoint.metadata().containsKey(COMFY_METADATA)) {
+      return COMFY_LAYERS;
+    }
     return switch (weight.dtype()) {
-      case I8 ->
-          has(layer, COMFY_QUANT) || checkpoint.metadata().containsKey(COMFY_METADATA)
-              ? "ComfyUI (int8)"
-              : "compressed-tensors (int8)";
+      case I8 -> "compressed-tensors (int8)";
       case F8_E4M3, F8_E5M2 -> "scaled fp8 (weight_scale)";
       case U8 -> "nvfp4 or mxfp4 (weight_scale)";
       default -> "";

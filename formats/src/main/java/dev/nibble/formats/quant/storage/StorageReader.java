@@ -45,6 +45,7 @@ final class StorageReader {
   private final Optional<JsonNode> config;
   private final SegmentAllocator allocator;
   private final TreeSet<String> names;
+  private final Optional<DType> mostCommon;
   private final Map<String, Quantized> weights = new LinkedHashMap<>();
   private final Set<String> absorbed = new HashSet<>();
 
@@ -53,6 +54,7 @@ final class StorageReader {
     this.config = config;
     this.allocator = allocator;
     this.names = new TreeSet<>(checkpoint.tensors().keySet());
+    this.mostCommon = mostCommonFloat(checkpoint);
   }
 
   SequencedMap<String, LogicalTensor> read() {
@@ -214,13 +216,13 @@ final class StorageReader {
     for (int i = 0; i < expected.length; i++) {
       expected[i] = constant.bytes().get(i);
     }
-    if (tensor.dtype() != constant.dtype()
-        || tensor.byteSize() != expected.length
-        || MemorySegment.ofArray(expected).mismatch(checkpoint.data(tensor)) >= 0) {
+    String wanted = constant.dtype() + " " + constant.shape();
+    if (tensor.dtype() != constant.dtype() || tensor.byteSize() != expected.length) {
+      throw new FormatException(where(tensor), wanted, describe(tensor));
+    }
+    if (MemorySegment.ofArray(expected).mismatch(checkpoint.data(tensor)) >= 0) {
       throw new FormatException(
-          where(tensor),
-          constant.dtype() + " " + constant.shape() + " with the bytes " + constant.bytes(),
-          tensor.byteSize() == expected.length ? "other bytes" : describe(tensor));
+          where(tensor), wanted + " with the bytes " + constant.bytes(), "other bytes");
     }
   }
 
@@ -273,18 +275,39 @@ final class StorageReader {
   }
 
   /// The dtype of a weight whose file doesn't say: that of the layer's bias, which quantizing
-  /// leaves as it is, else what the configuration names, else a given one.
+  /// leaves as it is, else what the configuration names, else that of most other numbers, else a
+  /// given one.
   DType sourceDtype(String prefix, DType fallback) {
     TensorInfo bias = checkpoint.tensors().get(prefix + "bias");
-    if (bias != null
-        && (bias.dtype() == DType.F32 || bias.dtype() == DType.F16 || bias.dtype() == DType.BF16)) {
+    if (bias != null && isFloat(bias)) {
       return bias.dtype();
     }
     return config
         .map(json -> json.has("dtype") ? json.get("dtype") : json.path("torch_dtype"))
         .filter(JsonNode::isTextual)
         .flatMap(text -> TorchDtype.named(text.textValue()))
+        .or(() -> mostCommon)
         .orElse(fallback);
+  }
+
+  private static boolean isFloat(TensorInfo tensor) {
+    return switch (tensor.dtype()) {
+      case F32, F16, BF16 -> true;
+      default -> false;
+    };
+  }
+
+  private static Optional<DType> mostCommonFloat(Checkpoint checkpoint) {
+    Map<DType, Long> sizes = new EnumMap<>(DType.class);
+    for (TensorInfo tensor : checkpoint.tensors().values()) {
+      boolean statistic =
+          tensor.name().endsWith("." + BitsAndBytesStorage.SCB)
+              || tensor.name().endsWith("." + CompressedTensorsStorage.SCALE);
+      if (isFloat(tensor) && !statistic) {
+        sizes.merge(tensor.dtype(), tensor.byteSize(), Long::sum);
+      }
+    }
+    return sizes.entrySet().stream().max(Map.Entry.comparingByValue()).map(Map.Entry::getKey);
   }
 
   /// What stands before the last word of a marker's name.
