@@ -8,6 +8,7 @@ import dev.nibble.formats.internal.simd.ScalarFourBit;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
+import java.lang.management.ManagementFactory;
 import java.util.EnumMap;
 import java.util.Map;
 import java.util.Random;
@@ -39,15 +40,34 @@ import org.openjdk.jmh.annotations.Warmup;
 public class FourBitBenchmark {
   private static final long BYTES = 64L << 20;
   private static final int SLICE = 1 << 20;
+  private static final FourBit NF4 = new FourBit(FourBitType.NF4, 64, true);
+  private static final FourBit NF4_PLAIN = new FourBit(FourBitType.NF4, 64, false);
+  private static final FourBit FP4 = new FourBit(FourBitType.FP4, 64, true);
 
-  /// Bytes moved, printed by JMH as a rate of its own.
+  /// Bytes moved, and processor time used, which JMH prints as rates of their own: on a machine
+  /// that others use too, their ratio says more than the first.
   @State(Scope.Thread)
   @AuxCounters(AuxCounters.Type.OPERATIONS)
   public static class Rate {
     public double gigabytes;
+    public double cpuSeconds;
 
-    void add(long bytes) {
-      gigabytes += bytes * 1e-9;
+    private static long cpuNanos() {
+      return ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
+    }
+
+    private long before = cpuNanos();
+
+    QuantError add(QuantError error) {
+      add();
+      return error;
+    }
+
+    void add() {
+      gigabytes += BYTES * 1e-9;
+      long now = cpuNanos();
+      cpuSeconds += (now - before) * 1e-9;
+      before = now;
     }
   }
 
@@ -149,42 +169,38 @@ public class FourBitBenchmark {
   @Benchmark
   public void memcpy(Weight weight, Rate rate) {
     weight.target.copyFrom(weight.source);
-    rate.add(BYTES);
+    rate.add();
   }
 
   @Benchmark
   public QuantError encodeNf4(Weight weight, Rate rate) {
-    rate.add(BYTES);
-    return weight.encode(new FourBit(FourBitType.NF4, 64, true), FourBitKernel.best());
+    return rate.add(weight.encode(NF4, FourBitKernel.best()));
   }
 
   @Benchmark
   public QuantError encodeNf4Plain(Weight weight, Rate rate) {
-    rate.add(BYTES);
-    return weight.encode(new FourBit(FourBitType.NF4, 64, false), FourBitKernel.best());
+    return rate.add(weight.encode(NF4_PLAIN, FourBitKernel.best()));
   }
 
   @Benchmark
   public QuantError encodeFp4(Weight weight, Rate rate) {
-    rate.add(BYTES);
-    return weight.encode(new FourBit(FourBitType.FP4, 64, true), FourBitKernel.best());
+    return rate.add(weight.encode(FP4, FourBitKernel.best()));
   }
 
   @Benchmark
   public QuantError encodeNf4Scalar(Weight weight, Rate rate) {
-    rate.add(BYTES);
-    return weight.encode(new FourBit(FourBitType.NF4, 64, true), new ScalarFourBit());
+    return rate.add(weight.encode(NF4, new ScalarFourBit()));
   }
 
   @Benchmark
   public void decodeNf4(Weight weight, Quantized quantized, Rate rate) {
-    rate.add(BYTES);
     quantized.decode(weight, FourBitKernel.best());
+    rate.add();
   }
 
   @Benchmark
   public void decodeNf4Scalar(Weight weight, Quantized quantized, Rate rate) {
-    rate.add(BYTES);
     quantized.decode(weight, new ScalarFourBit());
+    rate.add();
   }
 }

@@ -34,11 +34,9 @@ public final class FourBitTable {
   /// Number of bounds strictly below `value`; 15 for NaN.
   int bin(float value) {
     int bin = 0;
-    for (int step = BINS / 2; step > 0; step /= 2) {
-      // Negated, so that NaN climbs to the top.
-      if (!(value <= bounds[bin + step - 1])) {
-        bin += step;
-      }
+    for (float bound : bounds) {
+      // Counted without a branch that could be mispredicted; negated, so that NaN comes out on top.
+      bin += value <= bound ? 0 : 1;
     }
     return bin;
   }

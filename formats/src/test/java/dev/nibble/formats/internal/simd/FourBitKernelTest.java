@@ -45,7 +45,9 @@ final class FourBitKernelTest {
 
   @BeforeEach
   void needsVectors() {
-    assumeTrue(VectorFourBit.isSupported(), "no vectors of 512 bits here");
+    assumeTrue(
+        Simd.isVector() && VectorFourBit.isSupported(),
+        "no vectors of 512 bits here, or not wanted");
   }
 
   static Stream<Arguments> cases() {
