@@ -29,9 +29,9 @@ class ReadmeExampleTest {
     String example =
         code.substring(
                 code.indexOf("// README begins\n") + "// README begins\n".length(),
-                code.indexOf("    // README ends"))
+                code.indexOf("\n    // README ends"))
             .stripIndent();
     String readme = Files.readString(Fixtures.root().resolve("README.md"));
-    assertTrue(readme.contains("```java\n" + example + "```\n"), "the README's example differs");
+    assertTrue(readme.contains("```java\n" + example + "\n```\n"), "the README's example differs");
   }
 }
