@@ -2,7 +2,6 @@ package dev.nibble.formats.safetensors;
 
 import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.io.IoErrors;
-import java.io.EOFException;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -31,7 +30,6 @@ public final class SafetensorsWriter implements AutoCloseable {
   /// Pieces from the Java heap are copied once more by the JDK, into memory that it keeps.
   private static final int MAX_HEAP_PIECE = 1 << 20;
 
-  private final Path file;
   private final Path shown;
   private final SafetensorsLayout layout;
   private final FileChannel channel;
@@ -40,8 +38,7 @@ public final class SafetensorsWriter implements AutoCloseable {
   private final Map<String, byte[]> late = new ConcurrentHashMap<>();
   private final AtomicBoolean finished = new AtomicBoolean();
 
-  private SafetensorsWriter(Path file, Path shown, SafetensorsLayout layout, FileChannel channel) {
-    this.file = file;
+  private SafetensorsWriter(Path shown, SafetensorsLayout layout, FileChannel channel) {
     this.shown = shown;
     this.layout = layout;
     this.channel = channel;
@@ -67,7 +64,7 @@ public final class SafetensorsWriter implements AutoCloseable {
               StandardOpenOption.CREATE,
               StandardOpenOption.TRUNCATE_EXISTING,
               StandardOpenOption.WRITE);
-      return new SafetensorsWriter(file, shown, layout, channel);
+      return new SafetensorsWriter(shown, layout, channel);
     } catch (IOException e) {
       throw IoErrors.at(shown, e);
     }
@@ -87,44 +84,6 @@ public final class SafetensorsWriter implements AutoCloseable {
       throw IoErrors.at(shown, e);
     }
     count(tensor, bytes.byteSize());
-  }
-
-  /// Copies a whole tensor of known size from another file, without passing its bytes through this
-  /// process where the operating system can.
-  ///
-  /// @param source borrowed; its position is left alone
-  /// @param position where the tensor's bytes begin in the source
-  public void transfer(String tensor, FileChannel source, long position) throws IOException {
-    transfer(tensor, 0, source, position, layout.tensor(tensor).byteSize());
-  }
-
-  /// Copies a piece of a tensor of known size from another file.
-  ///
-  /// @param offsetInTensor where the piece begins in the tensor
-  /// @param source borrowed; its position is left alone
-  /// @param position where the piece begins in the source
-  /// @param size length of the piece
-  /// @throws IllegalArgumentException if there is no such tensor, or the piece does not fit in it
-  /// @throws IOException if it can't be copied; the message names the file
-  public void transfer(
-      String tensor, long offsetInTensor, FileChannel source, long position, long size)
-      throws IOException {
-    long target = position(tensor, offsetInTensor, size);
-    // The JDK's fast copy moves one channel's own position, so each transfer has its own channel.
-    try (FileChannel own = FileChannel.open(file, StandardOpenOption.WRITE)) {
-      own.position(target);
-      long done = 0;
-      while (done < size) {
-        long count = source.transferTo(position + done, Math.min(size - done, MAX_PIECE), own);
-        if (count == 0) {
-          throw new EOFException("the file to copy ended %,d bytes early".formatted(size - done));
-        }
-        done += count;
-      }
-    } catch (IOException e) {
-      throw IoErrors.at(shown, e);
-    }
-    count(tensor, size);
   }
 
   /// Hands over the bytes of a late tensor; they are kept until the end.

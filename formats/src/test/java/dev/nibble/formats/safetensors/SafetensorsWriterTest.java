@@ -142,43 +142,6 @@ class SafetensorsWriterTest {
   }
 
   @Test
-  void copiesFromAnotherFile() throws IOException {
-    Path source = folder.resolve("source.bin");
-    byte[] bytes = bytes(new Random(1), 10_000);
-    Files.write(source, bytes);
-    Path file = folder.resolve("copy.safetensors");
-    var a = new TensorSpec("a", DType.U8, Shape.of(9_000));
-    var b = new TensorSpec("b", DType.U8, Shape.of(100));
-    try (var writer = SafetensorsWriter.create(file, plan(a, b));
-        var channel = FileChannel.open(source)) {
-      writer.transfer("a", channel, 17);
-      writer.transfer("b", 40, channel, 9_940, 60);
-      writer.transfer("b", 0, channel, 0, 40);
-      assertEquals(0, channel.position());
-      writer.finish();
-    }
-    try (var read = SafetensorsCheckpoint.open(file)) {
-      var expected = MemorySegment.ofArray(bytes);
-      var data = read.tensors().values().stream().map(read::data).toList();
-      assertEquals(-1, data.getFirst().mismatch(expected.asSlice(17, 9_000)));
-      assertEquals(-1, data.getLast().asSlice(0, 40).mismatch(expected.asSlice(0, 40)));
-      assertEquals(-1, data.getLast().asSlice(40).mismatch(expected.asSlice(9_940, 60)));
-    }
-  }
-
-  @Test
-  void copyFromShortFileFails() throws IOException {
-    Path source = Files.write(folder.resolve("source.bin"), new byte[4]);
-    Path file = folder.resolve("copy.safetensors");
-    try (var writer = SafetensorsWriter.create(file, plan(FIVE));
-        var channel = FileChannel.open(source)) {
-      var failure = assertThrows(IOException.class, () -> writer.transfer("five", channel, 0));
-      assertEquals(file + ": the file to copy ended 1 bytes early", failure.getMessage());
-      assertThrows(IllegalStateException.class, writer::finish);
-    }
-  }
-
-  @Test
   void writesBeyondFourGigabytes() throws IOException {
     long size = 5L << 30;
     Path file = folder.resolve("big.safetensors");

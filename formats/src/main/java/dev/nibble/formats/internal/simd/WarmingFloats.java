@@ -27,16 +27,11 @@ final class WarmingFloats {
     return (source, first, target, count) -> {
       if (warmup.isWarm()) {
         vector.read(source, first, target, count);
-        return;
-      }
-      boolean tries = warmup.shallTry();
-      long start = System.nanoTime();
-      if (tries) {
-        vector.read(source, first, target, count);
-        warmup.tried(start, count);
       } else {
-        scalar.read(source, first, target, count);
-        warmup.ranScalar(start, count);
+        warmup.run(
+            count,
+            () -> vector.read(source, first, target, count),
+            () -> scalar.read(source, first, target, count));
       }
     };
   }
@@ -48,16 +43,11 @@ final class WarmingFloats {
     return (source, count, target, first) -> {
       if (warmup.isWarm()) {
         vector.write(source, count, target, first);
-        return;
-      }
-      boolean tries = warmup.shallTry();
-      long start = System.nanoTime();
-      if (tries) {
-        vector.write(source, count, target, first);
-        warmup.tried(start, count);
       } else {
-        scalar.write(source, count, target, first);
-        warmup.ranScalar(start, count);
+        warmup.run(
+            count,
+            () -> vector.write(source, count, target, first),
+            () -> scalar.write(source, count, target, first));
       }
     };
   }

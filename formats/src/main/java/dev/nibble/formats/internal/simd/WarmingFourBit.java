@@ -19,16 +19,11 @@ final class WarmingFourBit implements FourBitKernel {
   public void encode(FourBitTable table, FourBitChunk chunk, int blocks) {
     if (ENCODE.isWarm()) {
       vector.encode(table, chunk, blocks);
-      return;
-    }
-    boolean tries = ENCODE.shallTry();
-    long start = System.nanoTime();
-    if (tries) {
-      vector.encode(table, chunk, blocks);
-      ENCODE.tried(start, (long) blocks * chunk.blockSize);
     } else {
-      scalar.encode(table, chunk, blocks);
-      ENCODE.ranScalar(start, (long) blocks * chunk.blockSize);
+      ENCODE.run(
+          (long) blocks * chunk.blockSize,
+          () -> vector.encode(table, chunk, blocks),
+          () -> scalar.encode(table, chunk, blocks));
     }
   }
 
@@ -36,16 +31,11 @@ final class WarmingFourBit implements FourBitKernel {
   public void tables(float[] codebook, float[] absmax, int blocks, float[] tables) {
     if (TABLES.isWarm()) {
       vector.tables(codebook, absmax, blocks, tables);
-      return;
-    }
-    boolean tries = TABLES.shallTry();
-    long start = System.nanoTime();
-    if (tries) {
-      vector.tables(codebook, absmax, blocks, tables);
-      TABLES.tried(start, blocks);
     } else {
-      scalar.tables(codebook, absmax, blocks, tables);
-      TABLES.ranScalar(start, blocks);
+      TABLES.run(
+          blocks,
+          () -> vector.tables(codebook, absmax, blocks, tables),
+          () -> scalar.tables(codebook, absmax, blocks, tables));
     }
   }
 
@@ -53,16 +43,11 @@ final class WarmingFourBit implements FourBitKernel {
   public void round(float[] values, int count, DType type, short[] target) {
     if (ROUND.isWarm()) {
       vector.round(values, count, type, target);
-      return;
-    }
-    boolean tries = ROUND.shallTry();
-    long start = System.nanoTime();
-    if (tries) {
-      vector.round(values, count, type, target);
-      ROUND.tried(start, count);
     } else {
-      scalar.round(values, count, type, target);
-      ROUND.ranScalar(start, count);
+      ROUND.run(
+          count,
+          () -> vector.round(values, count, type, target),
+          () -> scalar.round(values, count, type, target));
     }
   }
 
@@ -70,16 +55,11 @@ final class WarmingFourBit implements FourBitKernel {
   public void lookup(byte[] codes, int blocks, int blockSize, float[] tables, float[] target) {
     if (LOOKUP_FLOATS.isWarm()) {
       vector.lookup(codes, blocks, blockSize, tables, target);
-      return;
-    }
-    boolean tries = LOOKUP_FLOATS.shallTry();
-    long start = System.nanoTime();
-    if (tries) {
-      vector.lookup(codes, blocks, blockSize, tables, target);
-      LOOKUP_FLOATS.tried(start, (long) blocks * blockSize);
     } else {
-      scalar.lookup(codes, blocks, blockSize, tables, target);
-      LOOKUP_FLOATS.ranScalar(start, (long) blocks * blockSize);
+      LOOKUP_FLOATS.run(
+          (long) blocks * blockSize,
+          () -> vector.lookup(codes, blocks, blockSize, tables, target),
+          () -> scalar.lookup(codes, blocks, blockSize, tables, target));
     }
   }
 
@@ -87,16 +67,11 @@ final class WarmingFourBit implements FourBitKernel {
   public void lookup(byte[] codes, int blocks, int blockSize, short[] tables, short[] target) {
     if (LOOKUP_SHORTS.isWarm()) {
       vector.lookup(codes, blocks, blockSize, tables, target);
-      return;
-    }
-    boolean tries = LOOKUP_SHORTS.shallTry();
-    long start = System.nanoTime();
-    if (tries) {
-      vector.lookup(codes, blocks, blockSize, tables, target);
-      LOOKUP_SHORTS.tried(start, (long) blocks * blockSize);
     } else {
-      scalar.lookup(codes, blocks, blockSize, tables, target);
-      LOOKUP_SHORTS.ranScalar(start, (long) blocks * blockSize);
+      LOOKUP_SHORTS.run(
+          (long) blocks * blockSize,
+          () -> vector.lookup(codes, blocks, blockSize, tables, target),
+          () -> scalar.lookup(codes, blocks, blockSize, tables, target));
     }
   }
 
@@ -104,16 +79,11 @@ final class WarmingFourBit implements FourBitKernel {
   public void sumErrors(FourBitErrors errors, float[] exact, float[] decoded, int count) {
     if (SUM_ERRORS.isWarm()) {
       vector.sumErrors(errors, exact, decoded, count);
-      return;
-    }
-    boolean tries = SUM_ERRORS.shallTry();
-    long start = System.nanoTime();
-    if (tries) {
-      vector.sumErrors(errors, exact, decoded, count);
-      SUM_ERRORS.tried(start, count);
     } else {
-      scalar.sumErrors(errors, exact, decoded, count);
-      SUM_ERRORS.ranScalar(start, count);
+      SUM_ERRORS.run(
+          count,
+          () -> vector.sumErrors(errors, exact, decoded, count),
+          () -> scalar.sumErrors(errors, exact, decoded, count));
     }
   }
 }

@@ -21,52 +21,29 @@ final class WarmingInt8Kernels implements Int8Kernels {
 
   @Override
   public int absmaxBits(float[] x, int from, int to) {
-    if (ABSMAX.isWarm()) {
-      return vector.absmaxBits(x, from, to);
-    }
-    boolean tries = ABSMAX.shallTry();
-    long start = System.nanoTime();
-    if (tries) {
-      int result = vector.absmaxBits(x, from, to);
-      ABSMAX.tried(start, to - from);
-      return result;
-    }
-    int result = scalar.absmaxBits(x, from, to);
-    ABSMAX.ranScalar(start, to - from);
-    return result;
+    return ABSMAX.isWarm()
+        ? vector.absmaxBits(x, from, to)
+        : ABSMAX.call(
+            to - from, () -> vector.absmaxBits(x, from, to), () -> scalar.absmaxBits(x, from, to));
   }
 
   @Override
   public long rangeBits(float[] x, int from, int to) {
-    if (RANGE.isWarm()) {
-      return vector.rangeBits(x, from, to);
-    }
-    boolean tries = RANGE.shallTry();
-    long start = System.nanoTime();
-    if (tries) {
-      long result = vector.rangeBits(x, from, to);
-      RANGE.tried(start, to - from);
-      return result;
-    }
-    long result = scalar.rangeBits(x, from, to);
-    RANGE.ranScalar(start, to - from);
-    return result;
+    return RANGE.isWarm()
+        ? vector.rangeBits(x, from, to)
+        : RANGE.call(
+            to - from, () -> vector.rangeBits(x, from, to), () -> scalar.rangeBits(x, from, to));
   }
 
   @Override
   public void throughHalf(float[] x, int from, int to, float[] target) {
     if (HALF.isWarm()) {
       vector.throughHalf(x, from, to, target);
-      return;
-    }
-    boolean tries = HALF.shallTry();
-    long start = System.nanoTime();
-    if (tries) {
-      vector.throughHalf(x, from, to, target);
-      HALF.tried(start, to - from);
     } else {
-      scalar.throughHalf(x, from, to, target);
-      HALF.ranScalar(start, to - from);
+      HALF.run(
+          to - from,
+          () -> vector.throughHalf(x, from, to, target),
+          () -> scalar.throughHalf(x, from, to, target));
     }
   }
 
@@ -75,16 +52,11 @@ final class WarmingInt8Kernels implements Int8Kernels {
       float[] x, int from, int to, float scale, MemorySegment codes, long at, ErrorSum error) {
     if (DIVIDE.isWarm()) {
       vector.divide(x, from, to, scale, codes, at, error);
-      return;
-    }
-    boolean tries = DIVIDE.shallTry();
-    long start = System.nanoTime();
-    if (tries) {
-      vector.divide(x, from, to, scale, codes, at, error);
-      DIVIDE.tried(start, to - from);
     } else {
-      scalar.divide(x, from, to, scale, codes, at, error);
-      DIVIDE.ranScalar(start, to - from);
+      DIVIDE.run(
+          to - from,
+          () -> vector.divide(x, from, to, scale, codes, at, error),
+          () -> scalar.divide(x, from, to, scale, codes, at, error));
     }
   }
 
@@ -102,16 +74,11 @@ final class WarmingInt8Kernels implements Int8Kernels {
       ErrorSum error) {
     if (MULTIPLY.isWarm()) {
       vector.multiply(x, rounded, from, to, factor, first, second, codes, at, error);
-      return;
-    }
-    boolean tries = MULTIPLY.shallTry();
-    long start = System.nanoTime();
-    if (tries) {
-      vector.multiply(x, rounded, from, to, factor, first, second, codes, at, error);
-      MULTIPLY.tried(start, to - from);
     } else {
-      scalar.multiply(x, rounded, from, to, factor, first, second, codes, at, error);
-      MULTIPLY.ranScalar(start, to - from);
+      MULTIPLY.run(
+          to - from,
+          () -> vector.multiply(x, rounded, from, to, factor, first, second, codes, at, error),
+          () -> scalar.multiply(x, rounded, from, to, factor, first, second, codes, at, error));
     }
   }
 
@@ -127,16 +94,11 @@ final class WarmingInt8Kernels implements Int8Kernels {
       ErrorSum error) {
     if (AFFINE.isWarm()) {
       vector.affine(x, from, to, scale, zero, codes, at, error);
-      return;
-    }
-    boolean tries = AFFINE.shallTry();
-    long start = System.nanoTime();
-    if (tries) {
-      vector.affine(x, from, to, scale, zero, codes, at, error);
-      AFFINE.tried(start, to - from);
     } else {
-      scalar.affine(x, from, to, scale, zero, codes, at, error);
-      AFFINE.ranScalar(start, to - from);
+      AFFINE.run(
+          to - from,
+          () -> vector.affine(x, from, to, scale, zero, codes, at, error),
+          () -> scalar.affine(x, from, to, scale, zero, codes, at, error));
     }
   }
 
@@ -155,16 +117,11 @@ final class WarmingInt8Kernels implements Int8Kernels {
       ErrorSum error) {
     if (LOOK_UP.isWarm()) {
       vector.lookUp(x, from, to, inverse, absmax, table, values, work, codes, at, error);
-      return;
-    }
-    boolean tries = LOOK_UP.shallTry();
-    long start = System.nanoTime();
-    if (tries) {
-      vector.lookUp(x, from, to, inverse, absmax, table, values, work, codes, at, error);
-      LOOK_UP.tried(start, to - from);
     } else {
-      scalar.lookUp(x, from, to, inverse, absmax, table, values, work, codes, at, error);
-      LOOK_UP.ranScalar(start, to - from);
+      LOOK_UP.run(
+          to - from,
+          () -> vector.lookUp(x, from, to, inverse, absmax, table, values, work, codes, at, error),
+          () -> scalar.lookUp(x, from, to, inverse, absmax, table, values, work, codes, at, error));
     }
   }
 
@@ -173,16 +130,11 @@ final class WarmingInt8Kernels implements Int8Kernels {
       MemorySegment codes, long at, float first, float second, float[] out, int from, int to) {
     if (DECODE_SIGNED.isWarm()) {
       vector.decodeSigned(codes, at, first, second, out, from, to);
-      return;
-    }
-    boolean tries = DECODE_SIGNED.shallTry();
-    long start = System.nanoTime();
-    if (tries) {
-      vector.decodeSigned(codes, at, first, second, out, from, to);
-      DECODE_SIGNED.tried(start, to - from);
     } else {
-      scalar.decodeSigned(codes, at, first, second, out, from, to);
-      DECODE_SIGNED.ranScalar(start, to - from);
+      DECODE_SIGNED.run(
+          to - from,
+          () -> vector.decodeSigned(codes, at, first, second, out, from, to),
+          () -> scalar.decodeSigned(codes, at, first, second, out, from, to));
     }
   }
 
@@ -198,16 +150,11 @@ final class WarmingInt8Kernels implements Int8Kernels {
       int to) {
     if (DECODE_AFFINE.isWarm()) {
       vector.decodeAffine(codes, at, flip, zero, scale, out, from, to);
-      return;
-    }
-    boolean tries = DECODE_AFFINE.shallTry();
-    long start = System.nanoTime();
-    if (tries) {
-      vector.decodeAffine(codes, at, flip, zero, scale, out, from, to);
-      DECODE_AFFINE.tried(start, to - from);
     } else {
-      scalar.decodeAffine(codes, at, flip, zero, scale, out, from, to);
-      DECODE_AFFINE.ranScalar(start, to - from);
+      DECODE_AFFINE.run(
+          to - from,
+          () -> vector.decodeAffine(codes, at, flip, zero, scale, out, from, to),
+          () -> scalar.decodeAffine(codes, at, flip, zero, scale, out, from, to));
     }
   }
 
@@ -216,16 +163,11 @@ final class WarmingInt8Kernels implements Int8Kernels {
       MemorySegment codes, long at, float[] values, float absmax, float[] out, int from, int to) {
     if (DECODE_LOOK_UP.isWarm()) {
       vector.decodeLookUp(codes, at, values, absmax, out, from, to);
-      return;
-    }
-    boolean tries = DECODE_LOOK_UP.shallTry();
-    long start = System.nanoTime();
-    if (tries) {
-      vector.decodeLookUp(codes, at, values, absmax, out, from, to);
-      DECODE_LOOK_UP.tried(start, to - from);
     } else {
-      scalar.decodeLookUp(codes, at, values, absmax, out, from, to);
-      DECODE_LOOK_UP.ranScalar(start, to - from);
+      DECODE_LOOK_UP.run(
+          to - from,
+          () -> vector.decodeLookUp(codes, at, values, absmax, out, from, to),
+          () -> scalar.decodeLookUp(codes, at, values, absmax, out, from, to));
     }
   }
 }

@@ -2,6 +2,7 @@ package dev.nibble.formats.internal.simd;
 
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Supplier;
 
 /// Decides call by call whether the vector twin of a method runs, until it is compiled for good.
 ///
@@ -29,8 +30,26 @@ final class Warmup {
     return warm;
   }
 
-  /// Whether this call shall try the vector twin; then {@link #tried} must follow.
-  boolean shallTry() {
+  /// Runs one twin of a method without result; called until {@link #isWarm()}.
+  ///
+  /// @param units elements or other units of work in this call
+  void run(long units, Runnable vector, Runnable scalar) {
+    boolean tries = shallTry();
+    long start = System.nanoTime();
+    (tries ? vector : scalar).run();
+    ended(tries, System.nanoTime() - start, units);
+  }
+
+  /// {@link #run} of a method with a result.
+  <T> T call(long units, Supplier<T> vector, Supplier<T> scalar) {
+    boolean tries = shallTry();
+    long start = System.nanoTime();
+    T result = (tries ? vector : scalar).get();
+    ended(tries, System.nanoTime() - start, units);
+    return result;
+  }
+
+  private boolean shallTry() {
     if (scalarSpeed == Long.MAX_VALUE) {
       firstCall = System.nanoTime();
       return false;
@@ -39,21 +58,13 @@ final class Warmup {
     return nanosOfTries.get() <= elapsed / SHARE_OF_TRIES && trying.compareAndSet(false, true);
   }
 
-  /// The vector twin was tried.
-  ///
-  /// @param start {@link System#nanoTime()} before the call
-  /// @param units elements or other units of work done
-  void tried(long start, long units) {
-    long nanos = System.nanoTime() - start;
-    warm = nanos * 1024 / Math.max(1, units) < scalarSpeed;
-    nanosOfTries.addAndGet(nanos);
-    trying.set(false);
-  }
-
-  /// The scalar twin ran.
-  void ranScalar(long start, long units) {
-    long speed = (System.nanoTime() - start) * 1024 / Math.max(1, units);
-    if (speed < scalarSpeed) {
+  private void ended(boolean tried, long nanos, long units) {
+    long speed = nanos * 1024 / Math.max(1, units);
+    if (tried) {
+      warm = speed < scalarSpeed;
+      nanosOfTries.addAndGet(nanos);
+      trying.set(false);
+    } else if (speed < scalarSpeed) {
       scalarSpeed = Math.max(1, speed);
     }
   }
