@@ -9,6 +9,7 @@ import dev.nibble.formats.FormatException.Where;
 import dev.nibble.formats.diffusers.ModelDirectory.Kind;
 import dev.nibble.formats.io.IoErrors;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -31,7 +32,10 @@ record ModelConfig(Path path, ObjectNode json, Kind kind, Optional<String> class
         throw new FormatException(
             Where.in(path), "a configuration of at most 16 MiB", Files.size(path) + " bytes");
       }
-      text = Files.readString(path);
+      if (Files.isDirectory(path)) {
+        throw new FormatException(Where.in(path), "a config.json file", "a directory");
+      }
+      text = new String(Files.readAllBytes(path), StandardCharsets.UTF_8);
     } catch (IOException e) {
       throw IoErrors.at(path, e);
     }
@@ -51,7 +55,10 @@ record ModelConfig(Path path, ObjectNode json, Kind kind, Optional<String> class
       root = new ObjectMapper().readTree(text);
     } catch (JsonProcessingException e) {
       throw new FormatException(
-          Where.in(path), "a JSON object", "broken JSON (" + e.getOriginalMessage() + ")");
+          Where.in(path),
+          "the model's configuration, a JSON object",
+          "broken JSON at line %d, column %d: fetch this file again"
+              .formatted(e.getLocation().getLineNr(), e.getLocation().getColumnNr()));
     }
     if (!(root instanceof ObjectNode object)) {
       throw new FormatException(Where.in(path), "a JSON object", "something else");

@@ -1,7 +1,7 @@
 package dev.nibble.converter;
 
+import dev.nibble.converter.internal.OutputRules;
 import dev.nibble.formats.diffusers.ModelDirectory;
-import dev.nibble.formats.io.IoErrors;
 import dev.nibble.formats.model.Recognition;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -10,7 +10,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.stream.Stream;
+import java.util.Set;
+import java.util.stream.Collectors;
 
 /// Where the output goes, and in which form.
 ///
@@ -118,25 +119,13 @@ record OutputTarget(Path path, boolean directory, String baseName) {
   /// @throws ConversionException saying what stands in the way
   /// @throws IOException if the file system does not answer
   void requireFree(PlanSource source, boolean force) throws IOException {
-    Path real = real(path);
-    for (Path input : inputs(source)) {
-      Path realInput = real(input);
-      boolean inside = real.startsWith(realInput) && Files.isDirectory(realInput);
-      if (real.equals(realInput) || inside || realInput.startsWith(real)) {
-        throw new ConversionException(
-            path
-                + ": the output "
-                + (real.equals(realInput)
-                    ? "is the input"
-                    : inside ? "lies inside the input" : "contains the input")
-                + ", which is never touched: choose another -o");
-      }
-    }
+    OutputRules.requireApart(path, inputs(source));
     if (!Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
       return;
     }
     if (!force) {
-      throw new ConversionException(path + ": exists; --force replaces it");
+      throw new ConversionException(
+          path + ": exists already: give --force to replace it, or choose another -o");
     }
     if (Files.isDirectory(path) != directory) {
       throw new ConversionException(
@@ -145,27 +134,14 @@ record OutputTarget(Path path, boolean directory, String baseName) {
               + ": choose another -o, or remove it yourself");
     }
     if (directory) {
-      requireModel();
+      OutputRules.requireReplaceable(path, baseName, others(source));
     }
   }
 
-  /// With `--force` a directory is replaced as a whole: only one that holds nothing but a model.
-  private void requireModel() throws IOException {
-    try (Stream<Path> entries = Files.list(path)) {
-      List<Path> files = entries.toList();
-      boolean model =
-          files.isEmpty()
-              || (files.stream().allMatch(Files::isRegularFile)
-                  && files.stream().anyMatch(file -> endsWith(file, FILE_ENDING)));
-      if (!model) {
-        throw new ConversionException(
-            path
-                + ": holds more than a model, so --force does not replace it: choose another -o, or"
-                + " remove it yourself");
-      }
-    } catch (IOException e) {
-      throw IoErrors.at(path, e);
-    }
+  private static Set<String> others(PlanSource source) {
+    return source.directory().map(ModelDirectory.Model::others).orElse(List.of()).stream()
+        .map(file -> String.valueOf(file.getFileName()))
+        .collect(Collectors.toSet());
   }
 
   private static List<Path> inputs(PlanSource source) {
@@ -174,22 +150,5 @@ record OutputTarget(Path path, boolean directory, String baseName) {
     source.files().forEach(file -> inputs.add(file.path()));
     source.config().ifPresent(config -> inputs.add(config.path()));
     return inputs;
-  }
-
-  /// The path with its links resolved, as far as it exists.
-  private static Path real(Path path) throws IOException {
-    Path absolute = path.toAbsolutePath().normalize();
-    Path parent = absolute;
-    while (parent != null && !Files.exists(parent)) {
-      parent = parent.getParent();
-    }
-    if (parent == null) {
-      return absolute;
-    }
-    try {
-      return parent.toRealPath().resolve(parent.relativize(absolute)).normalize();
-    } catch (IOException e) {
-      throw IoErrors.at(parent, e);
-    }
   }
 }

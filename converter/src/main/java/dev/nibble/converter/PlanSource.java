@@ -18,6 +18,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /// The source of a conversion: its headers and its configuration. Holds nothing open.
 ///
@@ -34,6 +36,7 @@ record PlanSource(
     List<CheckpointFile> files,
     Map<String, TensorInfo> tensors,
     Map<String, String> metadata) {
+  private static final Pattern SHARD = Pattern.compile(".*-(\\d{5})-of-(\\d{5})\\.safetensors");
 
   /// @throws UnsupportedException for a pipeline directory, naming its components, and for weights
   ///   that are quantized already
@@ -46,6 +49,7 @@ record PlanSource(
     Optional<ModelConfig> config =
         configFile.isPresent() ? Optional.of(ModelConfig.read(configFile.get())) : Optional.empty();
     Path weights = directory.map(ModelDirectory.Model::weights).orElse(path);
+    refuseShard(path);
     try (Checkpoint checkpoint = SafetensorsCheckpoint.open(weights)) {
       refuseQuantized(path, checkpoint, config);
       return new PlanSource(
@@ -55,6 +59,16 @@ record PlanSource(
           List.copyOf(checkpoint.files()),
           new LinkedHashMap<>(checkpoint.tensors()),
           new LinkedHashMap<>(checkpoint.metadata()));
+    }
+  }
+
+  private static void refuseShard(Path path) {
+    Matcher shard = SHARD.matcher(String.valueOf(path.getFileName()));
+    if (shard.matches() && Integer.parseInt(shard.group(2)) > 1) {
+      throw new UnsupportedException(
+          path.toString(),
+          "is shard %d of %d: name the directory, or the .safetensors.index.json, to convert the whole model"
+              .formatted(Integer.parseInt(shard.group(1)), Integer.parseInt(shard.group(2))));
     }
   }
 

@@ -54,6 +54,9 @@ public final class Planner {
     OutputTarget target =
         OutputTarget.of(request, source, model, request.schemes().getFirst().scheme().id());
     target.requireFree(source, request.force());
+    if (target.directory()) {
+      requireOwnConfiguration(source, model);
+    }
 
     Layers layers = layers(source, model, rules, request.keepSensitive(), notes);
     Optional<QuantStorage> shared =
@@ -132,6 +135,24 @@ public final class Planner {
                     + ModelFamilies.all().stream()
                         .map(ModelFamily::id)
                         .collect(Collectors.joining(", "))));
+  }
+
+  /// A directory promises that the class of its configuration opens it.
+  private static void requireOwnConfiguration(PlanSource source, Recognition model) {
+    for (ModelFamily family : ModelFamilies.all()) {
+      boolean named = source.className().filter(family.diffusersClasses()::contains).isPresent();
+      if (named
+          && !family.equals(model.family())
+          && !model.family().equals(ModelFamilies.unknown())) {
+        throw new ConversionException(
+            source.config().map(ModelConfig::path).orElse(source.path())
+                + ": is the configuration of a "
+                + family.label()
+                + " model, but the weights are "
+                + model.family().label()
+                + ": name the model's own with --config FILE");
+      }
+    }
   }
 
   private static Layers layers(

@@ -91,7 +91,7 @@ class ConverterTest {
         Path source = file(value);
         NibbleException e =
             assertThrows(NibbleException.class, () -> run(request(source, scheme).build()));
-        assertMessage(WEIGHT, e);
+        assertMessage(source + ": tensor '" + WEIGHT + "'", e);
         assertMessage("row 3, column 5", e);
         assertMessage("--allow-non-finite", e);
         assertEquals(List.of("model.safetensors"), namesInFolder());
@@ -112,11 +112,12 @@ class ConverterTest {
   void nonFiniteWeightsPassWhereAllowedButNotDoubleQuantization() throws IOException {
     Path source = file(Float.NaN);
     run(request(source, "nf4:64:plain").allowNonFinite(true).build());
-    assertMessage(
-        "--no-double-quant",
+    NibbleException e =
         assertThrows(
             NibbleException.class,
-            () -> run(request(source, "nf4").allowNonFinite(true).force(true).build())));
+            () -> run(request(source, "nf4").allowNonFinite(true).force(true).build()));
+    assertMessage("--no-double-quant", e);
+    assertMessage(WEIGHT, e);
   }
 
   @Test

@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -192,6 +193,75 @@ class FaultTest {
     assertSameFiles(before, target);
     convert(target, true);
     assertSameFiles(before, target);
+  }
+
+  @Test
+  void forceLosesNoOtherFile() throws IOException {
+    convert(target, false);
+    Path mine = Files.writeString(target.resolve("lora.safetensors"), "mine");
+    NibbleException e = assertThrows(NibbleException.class, () -> convert(target, true));
+    assertMessage("lora.safetensors", e);
+    assertEquals("mine", Files.readString(mine));
+  }
+
+  @Test
+  void dequantizingNeverWritesIntoItsSource() throws IOException {
+    convert(target, false);
+    Path before = Files.createDirectory(folder.resolve("before"));
+    copyTree(target, before);
+    for (Path output :
+        List.of(
+            target,
+            target.resolve("diffusion_pytorch_model.safetensors"),
+            target.resolve("inside"))) {
+      DequantizeRequest request =
+          new DequantizeRequest(
+              target,
+              Optional.empty(),
+              Optional.of(output),
+              output.toString().endsWith("s")
+                  ? ConversionRequest.OutputForm.FILE
+                  : ConversionRequest.OutputForm.DIRECTORY,
+              true,
+              ConversionRequest.DEFAULT_SHARD_BYTES,
+              2,
+              ConversionRequest.DEFAULT_MEMORY_BYTES);
+      NibbleException e =
+          assertThrows(
+              NibbleException.class,
+              () -> new Dequantizer().run(request, ProgressListener.none(), new Cancellation()));
+      assertMessage("the input", e);
+    }
+    assertSameFiles(before, target);
+  }
+
+  @Test
+  void oneShardIsNoModel() throws IOException {
+    Path shard = source.resolve("diffusion_pytorch_model-00001-of-00002.safetensors");
+    ConversionRequest request =
+        ConversionRequest.builder(shard).scheme(QuantSchemes.parse("nf4")).build();
+    NibbleException e = assertThrows(NibbleException.class, () -> new Converter().plan(request));
+    assertMessage("shard 1 of 2", e);
+  }
+
+  @Test
+  void theConfigurationOfAnotherFamilyIsRefused() {
+    ConversionRequest request =
+        ConversionRequest.builder(source)
+            .config(Fixtures.path("models/emoji-zimage/transformer/config.json"))
+            .scheme(QuantSchemes.parse("nf4"))
+            .build();
+    NibbleException e = assertThrows(NibbleException.class, () -> new Converter().plan(request));
+    assertMessage("Z-Image", e);
+    assertMessage("Qwen-Image", e);
+  }
+
+  @Test
+  void aBrokenConfigurationIsNamedWithItsPlace() throws IOException {
+    Files.writeString(source.resolve("config.json"), "{\n  \"a\": ");
+    NibbleException e = assertThrows(NibbleException.class, () -> convert(target, false));
+    assertMessage("config.json", e);
+    assertMessage("at byte 9", e);
   }
 
   @Test

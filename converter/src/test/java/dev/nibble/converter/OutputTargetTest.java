@@ -128,11 +128,11 @@ class OutputTargetTest {
   @Test
   void replacesOnlyWithForceAndOnlyAModel() throws IOException {
     Path out = Files.createDirectory(folder.resolve("out"));
-    Files.writeString(out.resolve("model.safetensors"), "old");
+    Files.writeString(out.resolve("diffusion_pytorch_model.safetensors"), "old");
     assertTrue(refusal(of(model).output(out)).contains("--force"));
     assertEquals(out, plan(of(model).output(out).force(true)).target());
     Files.createDirectory(out.resolve("photos"));
-    assertTrue(refusal(of(model).output(out).force(true)).contains("more than a model"));
+    assertTrue(refusal(of(model).output(out).force(true)).contains("photos"));
     assertTrue(
         refusal(of(model).output(out).form(OutputForm.FILE).force(true))
             .contains("is a directory"));

@@ -29,6 +29,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
+import java.util.stream.Collectors;
 
 /// One dequantization: the counterpart of {@link ConversionRun}.
 public final class DequantizeRun {
@@ -56,9 +58,10 @@ public final class DequantizeRun {
       List<TensorPlan> plans = plan(source);
       boolean directory = isDirectory(source);
       Path target = request.output().orElseGet(() -> beside(directory));
-      if (PendingOutput.wouldReplace(target, request.source())) {
-        throw new ConversionException(
-            target + ": is the source itself, which is never replaced: write elsewhere with -o");
+      List<Path> inputs = inputs(source);
+      OutputRules.requireApart(target, inputs);
+      if (directory) {
+        OutputRules.requireReplaceable(target, baseName(source), others(source));
       }
       List<Path> outputs;
       try (PendingOutput output =
@@ -71,10 +74,30 @@ public final class DequantizeRun {
         output.commit();
       }
       listener.stage(Stage.DONE);
-      List<Path> inputs = source.checkpoint().files().stream().map(CheckpointFile::path).toList();
       return new DequantizeReport(
-          inputs, outputs, target, tensors(source, plans), System.nanoTime() - started);
+          source.checkpoint().files().stream().map(CheckpointFile::path).toList(),
+          outputs,
+          target,
+          tensors(source, plans),
+          System.nanoTime() - started);
     }
+  }
+
+  private List<Path> inputs(OpenModel source) {
+    List<Path> inputs = new ArrayList<>();
+    inputs.add(request.source());
+    source.checkpoint().files().forEach(file -> inputs.add(file.path()));
+    return inputs;
+  }
+
+  private static String baseName(OpenModel source) {
+    return source.directory().map(ModelDirectory.Model::baseName).orElse("model");
+  }
+
+  private static Set<String> others(OpenModel source) {
+    return source.directory().map(ModelDirectory.Model::others).orElse(List.of()).stream()
+        .map(file -> String.valueOf(file.getFileName()))
+        .collect(Collectors.toSet());
   }
 
   /// What becomes of each tensor: decoding counts as a cast.
@@ -160,7 +183,7 @@ public final class DequantizeRun {
     }
 
     List<Path> fill(List<TensorPlan> plans) throws IOException {
-      String base = source.directory().map(ModelDirectory.Model::baseName).orElse("model");
+      String base = baseName(source);
       List<OutputFile> files =
           directory
               ? OutputFile.shards(base, plans, request.maxShardBytes())

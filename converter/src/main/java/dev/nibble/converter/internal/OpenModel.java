@@ -82,7 +82,13 @@ record OpenModel(
       throw new ConversionException(file + ": expected a JSON object, found something else");
     } catch (JsonProcessingException e) {
       throw new ConversionException(
-          file + ": is no valid JSON: " + e.getOriginalMessage() + "; fetch this file again", e);
+          file
+              + ": is no valid JSON at line "
+              + e.getLocation().getLineNr()
+              + ", column "
+              + e.getLocation().getColumnNr()
+              + ": fetch this file again",
+          e);
     } catch (IOException e) {
       throw IoErrors.at(file, e);
     }

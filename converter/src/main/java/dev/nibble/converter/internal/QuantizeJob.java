@@ -4,8 +4,10 @@ import dev.nibble.converter.ConversionException;
 import dev.nibble.converter.TensorPlan;
 import dev.nibble.formats.Checkpoint;
 import dev.nibble.formats.DType;
+import dev.nibble.formats.NibbleException;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.Text;
+import dev.nibble.formats.quant.FourBit;
 import dev.nibble.formats.quant.Part;
 import dev.nibble.formats.quant.QuantError;
 import dev.nibble.formats.quant.QuantScheme;
@@ -114,10 +116,23 @@ final class QuantizeJob implements Job {
     if (element.isPresent()) {
       long row = element.getAsLong() / plan.source().shape().last();
       long column = element.getAsLong() % plan.source().shape().last();
+      boolean doubleQuant = plan.quantScheme() instanceof FourBit four && four.doubleQuant();
       throw new ConversionException(
-          "tensor '%s' holds a value at row %d, column %d that is not finite, or not in %s's range: repair the checkpoint, keep the layer with --skip, or pass --allow-non-finite"
-              .formatted(Text.printable(tensor()), row, column, plan.quantScheme().id()));
+          where()
+              + " holds a value at row %d, column %d that is not finite, or not in %s's range: repair the checkpoint, keep the layer with --skip, or pass --allow-non-finite%s"
+                  .formatted(
+                      row,
+                      column,
+                      plan.quantScheme().id(),
+                      doubleQuant ? " and --no-double-quant" : ""));
     }
+  }
+
+  private String where() {
+    return source.files().get(plan.source().file()).path()
+        + ": tensor '"
+        + Text.printable(tensor())
+        + "'";
   }
 
   private static void flipSignBits(MemorySegment bytes) {
@@ -129,7 +144,12 @@ final class QuantizeJob implements Job {
   @Override
   public void finish() throws IOException {
     WeightEncoder running = started(encoder);
-    Map<Part, MemorySegment> parts = running.finish();
+    Map<Part, MemorySegment> parts;
+    try {
+      parts = running.finish();
+    } catch (NibbleException e) {
+      throw new ConversionException(where() + ": " + e.getMessage(), e);
+    }
     long bytesOut = plan.quantScheme().codeBytes(units());
     for (StoredTensor stored : plan.stored()) {
       bytesOut += store(stored, parts);

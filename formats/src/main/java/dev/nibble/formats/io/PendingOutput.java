@@ -283,10 +283,4 @@ public final class PendingOutput implements AutoCloseable {
       // Somebody else uses it by now.
     }
   }
-
-  /// Whether writing this target would overwrite or delete that source: they are the same file, or
-  /// the target is a directory around the source.
-  public static boolean wouldReplace(Path target, Path source) throws IOException {
-    return Files.exists(target) && source.toRealPath().startsWith(target.toRealPath());
-  }
 }

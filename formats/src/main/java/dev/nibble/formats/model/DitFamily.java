@@ -29,6 +29,11 @@ record DitFamily() implements ModelFamily {
   }
 
   @Override
+  public Set<String> diffusersClasses() {
+    return Set.of("DiTTransformer2DModel");
+  }
+
+  @Override
   public Dialect dialect(Set<String> names) {
     if (NameRules.has(names, CLASSES)) {
       return Dialect.LIBRARY;

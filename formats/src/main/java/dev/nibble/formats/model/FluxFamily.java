@@ -27,6 +27,11 @@ record FluxFamily() implements ModelFamily {
   }
 
   @Override
+  public Set<String> diffusersClasses() {
+    return Set.of("FluxTransformer2DModel");
+  }
+
+  @Override
   public Dialect dialect(Set<String> names) {
     if (NameRules.has(names, SINGLE)) {
       return Dialect.LIBRARY;

@@ -20,6 +20,11 @@ public interface ModelFamily {
   /// Which names these are, if they are of this family.
   Dialect dialect(Set<String> names);
 
+  /// The diffusers classes whose models are of this family, as `_class_name` in a `config.json`.
+  default Set<String> diffusersClasses() {
+    return Set.of();
+  }
+
   /// What a tensor is, by its name, its shape and its neighbours: a linear layer with a bias is
   /// told from an embedding by the bias.
   ///

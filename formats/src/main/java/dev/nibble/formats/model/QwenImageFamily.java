@@ -25,6 +25,11 @@ record QwenImageFamily() implements ModelFamily {
   }
 
   @Override
+  public Set<String> diffusersClasses() {
+    return Set.of("QwenImageTransformer2DModel");
+  }
+
+  @Override
   public Dialect dialect(Set<String> names) {
     return NameRules.has(names, MODULATION) ? Dialect.LIBRARY : Dialect.NONE;
   }

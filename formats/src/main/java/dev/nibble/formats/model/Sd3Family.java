@@ -27,6 +27,11 @@ record Sd3Family() implements ModelFamily {
   }
 
   @Override
+  public Set<String> diffusersClasses() {
+    return Set.of("SD3Transformer2DModel");
+  }
+
+  @Override
   public Dialect dialect(Set<String> names) {
     if (NameRules.has(names, CONTEXT, PATCHES)) {
       return Dialect.LIBRARY;

@@ -30,6 +30,11 @@ record SdUnetFamily() implements ModelFamily {
   }
 
   @Override
+  public Set<String> diffusersClasses() {
+    return Set.of("UNet2DConditionModel");
+  }
+
+  @Override
   public Dialect dialect(Set<String> names) {
     if (NameRules.has(names, RESNET)) {
       return Dialect.LIBRARY;

@@ -29,6 +29,11 @@ record ZImageFamily() implements ModelFamily {
   }
 
   @Override
+  public Set<String> diffusersClasses() {
+    return Set.of("ZImageTransformer2DModel");
+  }
+
+  @Override
   public Dialect dialect(Set<String> names) {
     if (!NameRules.has(names, MODULATION)) {
       return Dialect.NONE;

@@ -271,17 +271,6 @@ class PendingOutputTest {
   }
 
   @Test
-  void knowsWhatItWouldReplace() throws IOException {
-    Path model = oldModel();
-    Path config = model.resolve("config.json");
-    Path link = Files.createSymbolicLink(folder.resolve("link"), model);
-    assertTrue(PendingOutput.wouldReplace(config, link.resolve("config.json")));
-    assertTrue(PendingOutput.wouldReplace(link, config));
-    assertFalse(PendingOutput.wouldReplace(config, model));
-    assertFalse(PendingOutput.wouldReplace(folder.resolve("none"), config));
-  }
-
-  @Test
   void fullDiskAndLimitsAreExplained() throws IOException {
     assertTrue(IoErrors.reason(new IOException("File too large")).contains("ulimit -f"));
     Path full = Path.of("/dev/full");
