@@ -1,5 +1,6 @@
 package dev.nibble.tools;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -10,6 +11,7 @@ import dev.nibble.fixtures.Fixtures;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -200,5 +202,64 @@ class QuantizeCommandTest {
     CommandRun bad =
         CommandRun.of("quantize", QWEN, "--nf4", "--report", folder.resolve("none/report.html"));
     assertEquals(2, bad.code());
+  }
+
+  private Path copyOfModel() throws IOException {
+    Path copy = Files.createDirectories(folder.resolve("source"));
+    try (Stream<Path> files = Files.list(QWEN)) {
+      for (Path file : files.toList()) {
+        Files.copy(file, copy.resolve(file.getFileName()));
+      }
+    }
+    return copy;
+  }
+
+  @Test
+  void theReportNeverReplacesTheSourceOrTheOutput() throws Exception {
+    Path source = copyOfModel();
+    Path output = folder.resolve("out");
+    Path link = Files.createSymbolicLink(folder.resolve("link"), source.resolve("config.json"));
+    List<Path> bad = new ArrayList<>(List.of(link, output, output.resolve("page.html")));
+    try (Stream<Path> files = Files.list(source)) {
+      bad.addAll(files.toList());
+    }
+    for (Path page : bad) {
+      boolean existed = Files.exists(page);
+      byte[] before = existed ? Files.readAllBytes(page) : new byte[0];
+      CommandRun run =
+          CommandRun.of("quantize", source, "--nf4", "-o", output, "--force", "--report", page);
+      assertEquals(2, run.code(), page + run.err());
+      assertTrue(run.lastErrorLine().startsWith("error: --report " + page), run.err());
+      assertTrue(run.lastErrorLine().endsWith("choose another file"), run.err());
+      assertFalse(Files.exists(output), page.toString());
+      assertArrayEquals(before, existed ? Files.readAllBytes(page) : new byte[0]);
+    }
+    Path file = folder.resolve("one.safetensors");
+    CommandRun one = CommandRun.of("quantize", source, "--nf4", "-o", file, "--report", file);
+    assertEquals(2, one.code(), one.err());
+    assertFalse(Files.exists(file));
+  }
+
+  @Test
+  void theReportReplacesEarlierReportsAndOtherFilesOnlyByForce() throws Exception {
+    Path page = Files.writeString(folder.resolve("page.html"), "<!doctype html>mine");
+    Object[] command = {
+      "quantize", QWEN, "--nf4", "-q", "-o", folder.resolve("out"), "--report", page
+    };
+    CommandRun run = CommandRun.of(command);
+    assertEquals(2, run.code());
+    assertTrue(run.lastErrorLine().contains("--force"), run.err());
+    assertEquals("<!doctype html>mine", Files.readString(page));
+    assertEquals(List.of(page), files());
+    List<Object> forced = new ArrayList<>(List.of(command));
+    forced.add("--force");
+    assertEquals(0, CommandRun.of(forced.toArray()).code());
+    assertTrue(Files.readString(page).contains("generator"));
+    CommandRun again =
+        CommandRun.of(
+            "quantize", QWEN, "--int8", "-q", "-o", folder.resolve("second"), "--report", page);
+    assertEquals(0, again.code(), again.err());
+    assertTrue(Files.readString(page).contains("--int8"));
+    assertEquals(3, files().size());
   }
 }
