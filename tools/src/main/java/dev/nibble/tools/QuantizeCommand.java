@@ -18,6 +18,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /// `nibble quantize`: options to a request, a plan, a run, and its report.
@@ -82,6 +83,11 @@ final class QuantizeCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    if (dryRun && report.isPresent()) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--report shows a result and --dry-run makes none: leave one of them out");
+    }
     ConversionRequest request = options.request();
     Optional<ReportFile> page = report.map(path -> new ReportFile(spec, path));
     page.ifPresent(ReportFile::requireWritable);

@@ -29,6 +29,7 @@ class NibbleMainTest {
         "quantize m.safetensors --nf4 --nope          | error: Unknown option: '--nope'",
         "verify a b --min-snr 3 --bit-exact           | error: Error: ",
         "verify a                                     | error: Missing required parameter: 'B'",
+        "quantize m --nf4 --dry-run --report x.html   | error: --report shows a result",
         "nonsense                                     | error: Unmatched argument",
         "''                                           | error: give a command"
       })
