@@ -13,6 +13,7 @@ import dev.nibble.tools.report.ByteSize;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import picocli.CommandLine.Command;
@@ -73,16 +74,14 @@ final class QuantizeOptions {
   @Option(
       names = "--skip",
       order = 10,
-      paramLabel = "P",
-      split = ",",
+      paramLabel = "P[,P...]",
       description = "Keep modules as they are: a name, path component (img_mod), prefix or glob.")
   private List<String> skip = List.of();
 
   @Option(
       names = "--only",
       order = 11,
-      paramLabel = "P",
-      split = ",",
+      paramLabel = "P[,P...]",
       description = "Quantize these modules only.")
   private List<String> only = List.of();
 
@@ -160,8 +159,8 @@ final class QuantizeOptions {
     ConversionRequest.Builder builder =
         ConversionRequest.builder(model)
             .schemes(rules())
-            .skip(skip)
-            .only(only)
+            .skip(patterns("--skip", skip))
+            .only(patterns("--only", only))
             .keepSensitive(keepSensitive)
             .force(force)
             .allowNonFinite(allowNonFinite)
@@ -214,7 +213,7 @@ final class QuantizeOptions {
         requireNone(base, text);
         base = Optional.of(scheme);
       } else {
-        rules.add(new SchemeRule(text.substring(0, equals), scheme));
+        rules.add(new SchemeRule(pattern("--scheme", text.substring(0, equals)), scheme));
       }
     }
     base.ifPresent(scheme -> rules.addFirst(new SchemeRule("*", scheme)));
@@ -225,6 +224,21 @@ final class QuantizeOptions {
               .formatted(model));
     }
     return rules;
+  }
+
+  /// The patterns of an option that takes several, separated by commas.
+  private List<String> patterns(String option, List<String> values) {
+    return values.stream()
+        .flatMap(value -> Arrays.stream(value.split(",", -1)))
+        .map(part -> pattern(option, part))
+        .toList();
+  }
+
+  private String pattern(String option, String text) {
+    if (text.isBlank()) {
+      throw wrong(option + " takes a module pattern, not an empty text");
+    }
+    return text.strip();
   }
 
   private List<QuantScheme> flags() {

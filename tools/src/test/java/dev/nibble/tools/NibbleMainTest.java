@@ -93,4 +93,22 @@ class NibbleMainTest {
     assertEquals(0, run.code());
     assertTrue(run.out().matches("nibble \\d+\\.\\d+\\.\\d+\\R"), run.out());
   }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '"',
+      value = {
+        "--skip   | \"\"",
+        "--skip   | ,",
+        "--skip   | img_mod, ,txt_mod",
+        "--only   | \" \"",
+        "--scheme | =nf4"
+      })
+  void anEmptyPatternIsWrongUsage(String option, String value) {
+    CommandRun run = CommandRun.of("quantize", "m", "--nf4", option, value);
+    assertEquals(2, run.code(), run.err());
+    assertEquals(
+        "error: " + option + " takes a module pattern, not an empty text", run.lastErrorLine());
+  }
 }

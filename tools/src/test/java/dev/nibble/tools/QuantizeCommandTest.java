@@ -105,7 +105,7 @@ class QuantizeCommandTest {
                 QWEN,
                 "--nf4",
                 "--skip",
-                "img_mod,txt_mod",
+                "img_mod, txt_mod",
                 "--skip",
                 "proj_out",
                 "--scheme",
