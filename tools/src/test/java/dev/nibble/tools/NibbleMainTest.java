@@ -30,6 +30,9 @@ class NibbleMainTest {
         "verify a b --min-snr 3 --bit-exact           | error: Error: ",
         "verify a                                     | error: Missing required parameter: 'B'",
         "quantize m --nf4 --dry-run --report x.html   | error: --report shows a result",
+        "verify a b --max-rel-error -1                | error: --max-rel-error takes a number from 0",
+        "verify a b --max-rel-error NaN               | error: --max-rel-error takes a number from 0",
+        "verify a b --min-snr NaN                     | error: --min-snr takes a number of decibels",
         "nonsense                                     | error: Unmatched argument",
         "''                                           | error: give a command"
       })

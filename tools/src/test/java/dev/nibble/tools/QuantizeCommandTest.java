@@ -147,8 +147,7 @@ class QuantizeCommandTest {
     for (String[] gate :
         List.of(
             new String[] {"--min-snr", "40"},
-            new String[] {"--max-rel-error", "0.01"},
-            new String[] {"--min-snr", "NaN"})) {
+            new String[] {"--max-rel-error", "0.01"})) {
       CommandRun run = CommandRun.of("verify", QWEN, output, gate[0], gate[1]);
       assertEquals(1, run.code(), gate[0]);
       assertTrue(run.lastErrorLine().contains("do not meet " + gate[0]), run.err());
