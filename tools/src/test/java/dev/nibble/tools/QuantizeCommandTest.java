@@ -261,4 +261,19 @@ class QuantizeCommandTest {
     assertTrue(Files.readString(page).contains("--int8"));
     assertEquals(3, files().size());
   }
+
+  @Test
+  void nothingComparedHasNoError() throws Exception {
+    Path first = folder.resolve("a.safetensors");
+    Path second = folder.resolve("b.safetensors");
+    TinyFile.write(first, "x:[2]");
+    TinyFile.write(second, "y:[2]");
+    CommandRun run = CommandRun.of("verify", first, second);
+    assertEquals(1, run.code());
+    assertTrue(run.out().lines().anyMatch(line -> line.matches("compared +0 tensors")), run.out());
+    assertFalse(run.out().contains("error"), run.out());
+    assertFalse(run.out().contains("SNR"), run.out());
+    JsonNode totals = CommandRun.of("verify", first, second, "--json").json().get("totals");
+    assertFalse(totals.has("relative_error"), totals.toString());
+  }
 }
