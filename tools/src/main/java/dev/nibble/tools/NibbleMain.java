@@ -99,7 +99,8 @@ public final class NibbleMain {
       }
     }
     session.err().println(hint + "Try '" + command + " --help'.");
-    ErrorRenderer.printLine(session, String.valueOf(e.getMessage()));
+    String message = String.valueOf(e.getMessage());
+    ErrorRenderer.printLine(session, message.replaceFirst("^Error: ", "")); // some of picocli's
     return WRONG_USAGE;
   }
 }
