@@ -4,6 +4,7 @@ import dev.nibble.converter.ConversionRequest;
 import dev.nibble.converter.ConversionRequest.OutputForm;
 import dev.nibble.converter.SchemeRule;
 import dev.nibble.formats.DType;
+import dev.nibble.formats.model.ModelFamilies;
 import dev.nibble.formats.quant.FourBit;
 import dev.nibble.formats.quant.FourBitType;
 import dev.nibble.formats.quant.LlmInt8;
@@ -168,13 +169,23 @@ final class QuantizeOptions {
             .maxShardBytes(maxShardSize.bytes())
             .threads(machine.threads(spec))
             .memoryBytes(machine.memoryBytes());
-    family.ifPresent(builder::family);
+    family.ifPresent(id -> builder.family(knownFamily(id)));
     config.ifPresent(builder::config);
     output.ifPresent(text -> builder.output(Path.of(text)).form(form(text)));
     dtype.ifPresent(name -> builder.keptDtype(floatType(spec, "--dtype", name, "bf16")));
     computeDtype.ifPresent(
         name -> builder.computeDtype(floatType(spec, "--compute-dtype", name, "bf16, f16, f32")));
     return builder.build();
+  }
+
+  private String knownFamily(String id) {
+    if (ModelFamilies.byId(id).isPresent()) {
+      return id;
+    }
+    List<String> known = new ArrayList<>();
+    ModelFamilies.all().forEach(one -> known.add(one.id()));
+    known.add(ModelFamilies.unknown().id());
+    throw wrong("--family takes %s, not '%s'".formatted(String.join(", ", known), id));
   }
 
   /// The form that the spelling of an output asks for.

@@ -33,6 +33,7 @@ class NibbleMainTest {
         "verify a b --max-rel-error -1                | error: --max-rel-error takes a number from 0",
         "verify a b --max-rel-error NaN               | error: --max-rel-error takes a number from 0",
         "verify a b --min-snr NaN                     | error: --min-snr takes a number of decibels",
+        "quantize m.safetensors --nf4 --family foo    | error: --family takes ",
         "nonsense                                     | error: Unmatched argument",
         "''                                           | error: give a command"
       })
