@@ -30,6 +30,10 @@ import picocli.CommandLine.Spec.Target;
 final class QuantizeOptions {
   private static final int DEFAULT_BLOCK_SIZE = 64;
 
+  /// How files of weights end that others write.
+  private static final List<String> FOREIGN =
+      List.of(".gguf", ".ckpt", ".pt", ".pth", ".bin", ".onnx");
+
   @SuppressWarnings("NullAway.Init") // picocli sets it
   @Spec(Target.MIXEE)
   private CommandSpec spec;
@@ -171,7 +175,7 @@ final class QuantizeOptions {
             .memoryBytes(machine.memoryBytes());
     family.ifPresent(id -> builder.family(knownFamily(id)));
     config.ifPresent(builder::config);
-    output.ifPresent(text -> builder.output(Path.of(text)).form(form(text)));
+    output.ifPresent(text -> builder.output(outputPath(spec, text)).form(form(text)));
     dtype.ifPresent(name -> builder.keptDtype(floatType(spec, "--dtype", name, "bf16")));
     computeDtype.ifPresent(
         name -> builder.computeDtype(floatType(spec, "--compute-dtype", name, "bf16, f16, f32")));
@@ -186,6 +190,23 @@ final class QuantizeOptions {
     ModelFamilies.all().forEach(one -> known.add(one.id()));
     known.add(ModelFamilies.unknown().id());
     throw wrong("--family takes %s, not '%s'".formatted(String.join(", ", known), id));
+  }
+
+  /// The path of an output that nibble can write.
+  static Path outputPath(CommandSpec spec, String output) {
+    if (output.isBlank()) {
+      throw new ParameterException(
+          spec.commandLine(), "--output takes X.safetensors or DIR/, not an empty text");
+    }
+    String lower = output.toLowerCase(java.util.Locale.ROOT);
+    if (FOREIGN.stream().anyMatch(lower::endsWith) && !Files.isDirectory(Path.of(output))) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--output %s: only .safetensors files and directories are written: name X.safetensors or"
+                  .formatted(output)
+              + " DIR/");
+    }
+    return Path.of(output);
   }
 
   /// The form that the spelling of an output asks for.

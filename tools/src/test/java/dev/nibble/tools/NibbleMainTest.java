@@ -114,4 +114,17 @@ class NibbleMainTest {
     assertEquals(
         "error: " + option + " takes a module pattern, not an empty text", run.lastErrorLine());
   }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"gguf", "ckpt", "pt", "pth", "bin", "onnx", "GGUF"})
+  void filesOfOtherFormatsAreNotWritten(String ending) {
+    for (List<String> command :
+        List.of(
+            List.of("quantize", "m", "--nf4", "-o", "out." + ending),
+            List.of("dequantize", "m", "-o", "out." + ending))) {
+      CommandRun run = CommandRun.of(command.toArray());
+      assertEquals(2, run.code(), run.err());
+      assertTrue(run.lastErrorLine().contains("only .safetensors files"), run.err());
+    }
+  }
 }
