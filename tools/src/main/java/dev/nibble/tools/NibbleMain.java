@@ -5,6 +5,7 @@ import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
+import java.nio.file.Path;
 import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.Help.Ansi;
@@ -62,10 +63,18 @@ public final class NibbleMain {
             session.outTerminal() && session.colour() ? Ansi.ON : Ansi.OFF));
     line.setExpandAtFiles(false); // a path may begin with @
     line.registerConverter(ByteSize.class, NibbleMain::byteSize);
+    line.registerConverter(Path.class, NibbleMain::path);
     line.setParameterExceptionHandler((e, args) -> usageError(e, session));
     line.setExecutionExceptionHandler(
         (e, command, parsed) -> ErrorRenderer.render(e, session, isDebug(parsed.originalArgs())));
     return line;
+  }
+
+  private static Path path(String text) {
+    if (text.isBlank()) {
+      throw new TypeConversionException("an empty text names no file");
+    }
+    return Path.of(text);
   }
 
   private static ByteSize byteSize(String text) {

@@ -127,4 +127,22 @@ class NibbleMainTest {
       assertTrue(run.lastErrorLine().contains("only .safetensors files"), run.err());
     }
   }
+
+  @Test
+  void emptyPathsAreWrongUsage() {
+    for (List<String> command :
+        List.of(
+            List.of("quantize", "", "--nf4"),
+            List.of("quantize", "m", "--nf4", "-o", ""),
+            List.of("quantize", "m", "--nf4", "--config", ""),
+            List.of("quantize", "m", "--nf4", "--report", ""),
+            List.of("inspect", ""),
+            List.of("dequantize", ""),
+            List.of("dequantize", "m", "-o", ""),
+            List.of("verify", "m", ""))) {
+      CommandRun run = CommandRun.of(command.toArray());
+      assertEquals(2, run.code(), command + run.err());
+      assertTrue(run.lastErrorLine().contains("empty text"), run.err());
+    }
+  }
 }
