@@ -164,6 +164,8 @@ class QuantizeCommandTest {
     assertEquals(0, CommandRun.of("quantize", QWEN, "--nf4", "-q", "-o", quantized).code());
     CommandRun run = CommandRun.of("dequantize", quantized, "--dtype", "f32", "-o", plain);
     assertEquals(0, run.code(), run.err());
+    assertTrue(
+        run.out().lines().anyMatch(line -> line.matches("wrote .*" + plain + "/")), run.out());
     JsonNode same = CommandRun.of("verify", quantized, plain, "--json").json();
     assertEquals(0, same.get("totals").get("max_error").doubleValue());
     JsonNode config = new ObjectMapper().readTree(Files.readAllBytes(plain.resolve("config.json")));
