@@ -6,6 +6,7 @@ import java.io.FileOutputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.Help.Ansi;
@@ -102,7 +103,9 @@ public final class NibbleMain {
     String command = e.getCommandLine().getCommandSpec().qualifiedName();
     StringBuilder hint = new StringBuilder();
     if (e instanceof UnmatchedArgumentException unmatched) {
-      var suggestions = unmatched.getSuggestions();
+      List<String> names = new ArrayList<>(e.getCommandLine().getSubcommands().keySet());
+      names.addAll(e.getCommandLine().getCommandSpec().optionsMap().keySet());
+      List<String> suggestions = Spelling.near(unmatched.getUnmatched().getFirst(), names);
       if (!suggestions.isEmpty()) {
         hint.append("did you mean ").append(String.join(" or ", suggestions)).append("? ");
       }

@@ -309,7 +309,20 @@ final class QuantizeOptions {
     try {
       return QuantSchemes.parse(text);
     } catch (IllegalArgumentException e) {
+      String lower = text.toLowerCase(java.util.Locale.ROOT);
+      if (!lower.equals(text) && isScheme(lower)) {
+        throw wrong("--scheme %s: unknown scheme: did you mean %s?".formatted(text, lower));
+      }
       throw new ParameterException(spec.commandLine(), "--scheme " + text + ": " + e.getMessage());
+    }
+  }
+
+  private static boolean isScheme(String text) {
+    try {
+      QuantSchemes.parse(text);
+      return true;
+    } catch (IllegalArgumentException _) {
+      return false;
     }
   }
 

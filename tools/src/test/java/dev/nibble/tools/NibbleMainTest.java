@@ -34,6 +34,7 @@ class NibbleMainTest {
         "verify a b --max-rel-error NaN               | error: --max-rel-error takes a number from 0",
         "verify a b --min-snr NaN                     | error: --min-snr takes a number of decibels",
         "quantize m.safetensors --nf4 --family foo    | error: --family takes ",
+        "quantize m.safetensors --scheme NF4          | error: --scheme NF4: unknown scheme: did you",
         "nonsense                                     | error: Unmatched argument",
         "''                                           | error: give a command"
       })
@@ -144,5 +145,25 @@ class NibbleMainTest {
       assertEquals(2, run.code(), command + run.err());
       assertTrue(run.lastErrorLine().contains("empty text"), run.err());
     }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "quantise, did you mean quantize? ",
+    "quant, did you mean quantize? ",
+    "dequantise, did you mean dequantize? ",
+    "nonsense, ''"
+  })
+  void onlyNearCommandsAreSuggested(String command, String hint) {
+    CommandRun run = CommandRun.of(command);
+    assertEquals(2, run.code());
+    String shown = hint.isEmpty() ? "" : hint.strip() + " ";
+    assertEquals(shown + "Try 'nibble --help'.", run.err().lines().findFirst().orElseThrow());
+  }
+
+  @Test
+  void nearOptionsAreSuggested() {
+    CommandRun run = CommandRun.of("quantize", "m", "--nf4", "--skp", "x");
+    assertTrue(run.err().startsWith("did you mean --skip? Try"), run.err());
   }
 }
