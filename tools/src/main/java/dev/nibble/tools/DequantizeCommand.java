@@ -85,7 +85,7 @@ final class DequantizeCommand implements Callable<Integer> {
         new DequantizeRequest(
             source,
             type,
-            output.map(Path::of),
+            output.map(text -> QuantizeOptions.outputPath(spec, text)),
             output.map(QuantizeOptions::form).orElse(OutputForm.AUTO),
             force,
             maxShardSize.bytes(),

@@ -3,6 +3,7 @@ package dev.nibble.tools;
 import dev.nibble.formats.Checkpoint;
 import dev.nibble.formats.CheckpointFile;
 import dev.nibble.formats.Checkpoints;
+import dev.nibble.formats.NibbleException;
 import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.Text;
 import dev.nibble.tools.report.ByteSize;
@@ -15,7 +16,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.StringJoiner;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
@@ -41,8 +41,8 @@ final class InspectCommand implements Callable<Integer> {
   @Parameters(
       index = "1",
       arity = "0..1",
-      paramLabel = "GLOB",
-      description = "Only the tensors whose name it matches; * stands for anything.")
+      paramLabel = "PATTERN",
+      description = "Only these tensors: a name, path component (img_mod), prefix or glob.")
   private Optional<String> glob = Optional.empty();
 
   @SuppressWarnings("NullAway.Init") // picocli sets it
@@ -57,12 +57,16 @@ final class InspectCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     try (Checkpoint checkpoint = Checkpoints.open(model)) {
       List<TensorInfo> shown = new ArrayList<>();
-      Pattern filter =
-          Pattern.compile(glob.map(InspectCommand::regex).orElse(".*"), Pattern.DOTALL);
+      Pattern filter = pattern(glob.orElse("*"));
       for (TensorInfo tensor : checkpoint.tensors().values()) {
         if (filter.matcher(tensor.name()).matches()) {
           shown.add(tensor);
         }
+      }
+      if (glob.isPresent() && shown.isEmpty()) {
+        throw new NibbleException(
+            "%s: '%s' matches no tensor: without a pattern, inspect lists all names"
+                .formatted(model, Text.printable(glob.get())));
       }
       Map<String, String> schemes = StoredSchemes.of(checkpoint.tensors());
       if (common.json) {
@@ -74,12 +78,24 @@ final class InspectCommand implements Callable<Integer> {
     return 0;
   }
 
-  static String regex(String glob) {
-    StringJoiner regex = new StringJoiner(".*");
-    for (String literal : glob.split("\\*", -1)) {
-      regex.add(literal.isEmpty() ? "" : Pattern.quote(literal));
+  /// What a pattern matches, as with `--skip`: its components stand one after the other and whole
+  /// anywhere in the name, `*` is any characters and `?` one. A pattern that ends with `.weight`
+  /// names the tensor, and not what is stored beside it.
+  static Pattern pattern(String text) {
+    StringBuilder regex = new StringBuilder("(?:.*\\.)?");
+    text.codePoints()
+        .forEach(
+            c -> {
+              switch (c) {
+                case '*' -> regex.append(".*");
+                case '?' -> regex.append('.');
+                default -> regex.append(Pattern.quote(Character.toString(c)));
+              }
+            });
+    if (!text.endsWith(".weight")) {
+      regex.append("(?:\\..*)?");
     }
-    return regex.toString();
+    return Pattern.compile(regex.toString().replaceAll("(?:\\.\\*){2,}", ".*"), Pattern.DOTALL);
   }
 
   private void print(Checkpoint checkpoint, List<TensorInfo> shown, Map<String, String> schemes) {

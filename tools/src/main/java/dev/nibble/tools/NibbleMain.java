@@ -5,6 +5,8 @@ import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.Help.Ansi;
@@ -62,10 +64,18 @@ public final class NibbleMain {
             session.outTerminal() && session.colour() ? Ansi.ON : Ansi.OFF));
     line.setExpandAtFiles(false); // a path may begin with @
     line.registerConverter(ByteSize.class, NibbleMain::byteSize);
+    line.registerConverter(Path.class, NibbleMain::path);
     line.setParameterExceptionHandler((e, args) -> usageError(e, session));
     line.setExecutionExceptionHandler(
         (e, command, parsed) -> ErrorRenderer.render(e, session, isDebug(parsed.originalArgs())));
     return line;
+  }
+
+  private static Path path(String text) {
+    if (text.isBlank()) {
+      throw new TypeConversionException("an empty text names no file");
+    }
+    return Path.of(text);
   }
 
   private static ByteSize byteSize(String text) {
@@ -93,13 +103,16 @@ public final class NibbleMain {
     String command = e.getCommandLine().getCommandSpec().qualifiedName();
     StringBuilder hint = new StringBuilder();
     if (e instanceof UnmatchedArgumentException unmatched) {
-      var suggestions = unmatched.getSuggestions();
+      List<String> names = new ArrayList<>(e.getCommandLine().getSubcommands().keySet());
+      names.addAll(e.getCommandLine().getCommandSpec().optionsMap().keySet());
+      List<String> suggestions = Spelling.near(unmatched.getUnmatched().getFirst(), names);
       if (!suggestions.isEmpty()) {
         hint.append("did you mean ").append(String.join(" or ", suggestions)).append("? ");
       }
     }
     session.err().println(hint + "Try '" + command + " --help'.");
-    ErrorRenderer.printLine(session, String.valueOf(e.getMessage()));
+    String message = String.valueOf(e.getMessage());
+    ErrorRenderer.printLine(session, message.replaceFirst("^Error: ", "")); // some of picocli's
     return WRONG_USAGE;
   }
 }

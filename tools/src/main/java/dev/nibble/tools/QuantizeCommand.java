@@ -10,8 +10,8 @@ import dev.nibble.tools.report.PlanPrinter;
 import dev.nibble.tools.report.ReportJson;
 import dev.nibble.tools.report.SummaryPrinter;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -83,10 +83,19 @@ final class QuantizeCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    if (dryRun && report.isPresent()) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--report shows a result and --dry-run makes none: leave one of them out");
+    }
     ConversionRequest request = options.request();
-    report.ifPresent(this::requireWritable);
+    Optional<ReportFile> page = report.map(path -> new ReportFile(spec, path));
+    page.ifPresent(ReportFile::requireWritable);
     Converter converter = new Converter();
     ConversionPlan plan = converter.plan(request);
+    if (page.isPresent()) {
+      page.get().requireFree(plan);
+    }
     if (dryRun) {
       show(plan);
       return 0;
@@ -95,11 +104,9 @@ final class QuantizeCommand implements Callable<Integer> {
     try (ProgressBar bar = new ProgressBar(session, quiet)) {
       result = converter.run(plan, bar, session.cancellation());
     }
-    if (report.isPresent()) {
-      Files.writeString(
-          report.get(),
-          HtmlReport.of(
-              result, spec.commandLine().getParseResult().originalArgs(), Version.current()));
+    if (page.isPresent()) {
+      List<String> arguments = spec.commandLine().getParseResult().originalArgs();
+      page.get().write(HtmlReport.of(result, arguments, Version.current()));
     }
     show(result);
     return 0;
@@ -118,15 +125,6 @@ final class QuantizeCommand implements Callable<Integer> {
       ReportJson.of(result).print(session.out());
     } else if (!quiet) {
       new SummaryPrinter(session.out(), session.outStyle()).print(result, verbose);
-    }
-  }
-
-  /// A report that can't be written should not be found out after the conversion.
-  private void requireWritable(Path file) {
-    Path folder = file.toAbsolutePath().getParent();
-    if (Files.isDirectory(file) || folder == null || !Files.isWritable(folder)) {
-      throw new ParameterException(
-          spec.commandLine(), "--report " + file + ": not a file in a folder that can be written");
     }
   }
 }

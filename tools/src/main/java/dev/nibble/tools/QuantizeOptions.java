@@ -4,6 +4,7 @@ import dev.nibble.converter.ConversionRequest;
 import dev.nibble.converter.ConversionRequest.OutputForm;
 import dev.nibble.converter.SchemeRule;
 import dev.nibble.formats.DType;
+import dev.nibble.formats.model.ModelFamilies;
 import dev.nibble.formats.quant.FourBit;
 import dev.nibble.formats.quant.FourBitType;
 import dev.nibble.formats.quant.LlmInt8;
@@ -13,6 +14,7 @@ import dev.nibble.tools.report.ByteSize;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import picocli.CommandLine.Command;
@@ -27,6 +29,10 @@ import picocli.CommandLine.Spec.Target;
 @Command
 final class QuantizeOptions {
   private static final int DEFAULT_BLOCK_SIZE = 64;
+
+  /// How files of weights end that others write.
+  private static final List<String> FOREIGN =
+      List.of(".gguf", ".ckpt", ".pt", ".pth", ".bin", ".onnx");
 
   @SuppressWarnings("NullAway.Init") // picocli sets it
   @Spec(Target.MIXEE)
@@ -73,16 +79,14 @@ final class QuantizeOptions {
   @Option(
       names = "--skip",
       order = 10,
-      paramLabel = "P",
-      split = ",",
+      paramLabel = "P[,P...]",
       description = "Keep modules as they are: a name, path component (img_mod), prefix or glob.")
   private List<String> skip = List.of();
 
   @Option(
       names = "--only",
       order = 11,
-      paramLabel = "P",
-      split = ",",
+      paramLabel = "P[,P...]",
       description = "Quantize these modules only.")
   private List<String> only = List.of();
 
@@ -160,8 +164,8 @@ final class QuantizeOptions {
     ConversionRequest.Builder builder =
         ConversionRequest.builder(model)
             .schemes(rules())
-            .skip(skip)
-            .only(only)
+            .skip(patterns("--skip", skip))
+            .only(patterns("--only", only))
             .keepSensitive(keepSensitive)
             .force(force)
             .allowNonFinite(allowNonFinite)
@@ -169,13 +173,40 @@ final class QuantizeOptions {
             .maxShardBytes(maxShardSize.bytes())
             .threads(machine.threads(spec))
             .memoryBytes(machine.memoryBytes());
-    family.ifPresent(builder::family);
+    family.ifPresent(id -> builder.family(knownFamily(id)));
     config.ifPresent(builder::config);
-    output.ifPresent(text -> builder.output(Path.of(text)).form(form(text)));
+    output.ifPresent(text -> builder.output(outputPath(spec, text)).form(form(text)));
     dtype.ifPresent(name -> builder.keptDtype(floatType(spec, "--dtype", name, "bf16")));
     computeDtype.ifPresent(
         name -> builder.computeDtype(floatType(spec, "--compute-dtype", name, "bf16, f16, f32")));
     return builder.build();
+  }
+
+  private String knownFamily(String id) {
+    if (ModelFamilies.byId(id).isPresent()) {
+      return id;
+    }
+    List<String> known = new ArrayList<>();
+    ModelFamilies.all().forEach(one -> known.add(one.id()));
+    known.add(ModelFamilies.unknown().id());
+    throw wrong("--family takes %s, not '%s'".formatted(String.join(", ", known), id));
+  }
+
+  /// The path of an output that nibble can write.
+  static Path outputPath(CommandSpec spec, String output) {
+    if (output.isBlank()) {
+      throw new ParameterException(
+          spec.commandLine(), "--output takes X.safetensors or DIR/, not an empty text");
+    }
+    String lower = output.toLowerCase(java.util.Locale.ROOT);
+    if (FOREIGN.stream().anyMatch(lower::endsWith) && !Files.isDirectory(Path.of(output))) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--output %s: only .safetensors files and directories are written: name X.safetensors or"
+                  .formatted(output)
+              + " DIR/");
+    }
+    return Path.of(output);
   }
 
   /// The form that the spelling of an output asks for.
@@ -214,7 +245,7 @@ final class QuantizeOptions {
         requireNone(base, text);
         base = Optional.of(scheme);
       } else {
-        rules.add(new SchemeRule(text.substring(0, equals), scheme));
+        rules.add(new SchemeRule(pattern("--scheme", text.substring(0, equals)), scheme));
       }
     }
     base.ifPresent(scheme -> rules.addFirst(new SchemeRule("*", scheme)));
@@ -225,6 +256,21 @@ final class QuantizeOptions {
               .formatted(model));
     }
     return rules;
+  }
+
+  /// The patterns of an option that takes several, separated by commas.
+  private List<String> patterns(String option, List<String> values) {
+    return values.stream()
+        .flatMap(value -> Arrays.stream(value.split(",", -1)))
+        .map(part -> pattern(option, part))
+        .toList();
+  }
+
+  private String pattern(String option, String text) {
+    if (text.isBlank()) {
+      throw wrong(option + " takes a module pattern, not an empty text");
+    }
+    return text.strip();
   }
 
   private List<QuantScheme> flags() {
@@ -263,7 +309,20 @@ final class QuantizeOptions {
     try {
       return QuantSchemes.parse(text);
     } catch (IllegalArgumentException e) {
+      String lower = text.toLowerCase(java.util.Locale.ROOT);
+      if (!lower.equals(text) && isScheme(lower)) {
+        throw wrong("--scheme %s: unknown scheme: did you mean %s?".formatted(text, lower));
+      }
       throw new ParameterException(spec.commandLine(), "--scheme " + text + ": " + e.getMessage());
+    }
+  }
+
+  private static boolean isScheme(String text) {
+    try {
+      QuantSchemes.parse(text);
+      return true;
+    } catch (IllegalArgumentException _) {
+      return false;
     }
   }
 

@@ -14,6 +14,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -76,6 +77,24 @@ final class VerifyCommand implements Callable<Integer> {
         description = "Every tensor's signal to noise ratio must reach DB.")
     private Optional<Double> minSnr = Optional.empty();
 
+    /// Refuses limits that nothing could meet. Written so that NaN is one.
+    void requireSense(CommandSpec spec) {
+      maxRelativeError
+          .filter(limit -> !(limit >= 0))
+          .ifPresent(
+              limit -> {
+                throw new ParameterException(
+                    spec.commandLine(), "--max-rel-error takes a number from 0, not " + limit);
+              });
+      minSnr
+          .filter(limit -> limit.isNaN())
+          .ifPresent(
+              limit -> {
+                throw new ParameterException(
+                    spec.commandLine(), "--min-snr takes a number of decibels, not " + limit);
+              });
+    }
+
     /// Whether one tensor passes. Written so that NaN does not.
     boolean passes(VerifyReport.Tensor tensor) {
       QuantError error = tensor.error();
@@ -98,6 +117,7 @@ final class VerifyCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    gate.requireSense(spec);
     MemoryBudget budget = new MemoryBudget(machine.memoryBytes(), machine.threads(spec));
     VerifyReport report;
     try (ProgressBar bar = new ProgressBar(session, false)) {

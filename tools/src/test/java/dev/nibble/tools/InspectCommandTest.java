@@ -9,6 +9,8 @@ import dev.nibble.fixtures.Fixtures;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class InspectCommandTest {
   private static final Path QWEN = Fixtures.path("models/emoji-qwen/transformer-qwen");
@@ -28,10 +30,36 @@ class InspectCommandTest {
     CommandRun run = CommandRun.of("inspect", QWEN, "*.attn.to_q.weight");
     assertTrue(run.out().contains("transformer_blocks.0.attn.to_q.weight"), run.out());
     assertFalse(run.out().contains("to_k"), run.out());
-    assertTrue("abc.weight".matches(InspectCommand.regex("*.weight")));
-    assertFalse("abcXweight".matches(InspectCommand.regex("*.weight")));
-    assertTrue("a.b".matches(InspectCommand.regex("a*")));
-    assertFalse("ba".matches(InspectCommand.regex("a*")));
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "*.weight, a.weight, true",
+    "*.weight, aXweight, false",
+    "*.weight, a.weight.absmax, false",
+    "a*, a.b, true",
+    "a*, ba, false",
+    "img_mod, blocks.0.img_mod.1.weight, true",
+    "img_mod, blocks.0.ximg_mod.weight, false",
+    "img_mod, blocks.0.img_mod2.weight, false",
+    "blocks.1, blocks.10.weight, false",
+    "blocks.1, blocks.1.to_q.weight, true",
+    "attn.to_?, blocks.1.attn.to_q.weight, true",
+    "attn.to_?, blocks.1.attn.to_out.weight, false",
+    "to_q.*, a.to_q.weight.absmax, true",
+    "a***z, a.b.z, true"
+  })
+  void patternsMatchAsThoseOfSkip(String pattern, String name, boolean matches) {
+    assertEquals(matches, InspectCommand.pattern(pattern).matcher(name).matches());
+  }
+
+  @Test
+  void aPatternThatMatchesNothingFails() {
+    CommandRun run = CommandRun.of("inspect", QWEN, "no_such_part");
+    assertEquals(1, run.code());
+    assertTrue(run.lastErrorLine().startsWith("error: "), run.err());
+    assertTrue(run.lastErrorLine().contains("'no_such_part' matches no tensor"), run.err());
+    assertEquals("", run.out());
   }
 
   @Test

@@ -27,8 +27,14 @@ class NibbleMainTest {
         "quantize m.safetensors --nf4 --threads 0     | error: --threads takes 1 to 1024, not 0",
         "quantize m.safetensors --nf4 --memory 3X     | error: Invalid value for option '--memory'",
         "quantize m.safetensors --nf4 --nope          | error: Unknown option: '--nope'",
-        "verify a b --min-snr 3 --bit-exact           | error: Error: ",
+        "verify a b --min-snr 3 --bit-exact           | error: --bit-exact, --min-snr=DB are",
         "verify a                                     | error: Missing required parameter: 'B'",
+        "quantize m --nf4 --dry-run --report x.html   | error: --report shows a result",
+        "verify a b --max-rel-error -1                | error: --max-rel-error takes a number from 0",
+        "verify a b --max-rel-error NaN               | error: --max-rel-error takes a number from 0",
+        "verify a b --min-snr NaN                     | error: --min-snr takes a number of decibels",
+        "quantize m.safetensors --nf4 --family foo    | error: --family takes ",
+        "quantize m.safetensors --scheme NF4          | error: --scheme NF4: unknown scheme: did you",
         "nonsense                                     | error: Unmatched argument",
         "''                                           | error: give a command"
       })
@@ -36,8 +42,7 @@ class NibbleMainTest {
     String[] args = line.isEmpty() ? new String[0] : line.split(" +");
     CommandRun run = CommandRun.of((Object[]) args);
     assertEquals(2, run.code(), run.err());
-    String start = expected.replace("error: Error: ", "error: ");
-    assertTrue(run.lastErrorLine().startsWith(start), run.err());
+    assertTrue(run.lastErrorLine().startsWith(expected), run.err());
     assertEquals("", run.out());
   }
 
@@ -91,5 +96,74 @@ class NibbleMainTest {
     CommandRun run = CommandRun.of("--version");
     assertEquals(0, run.code());
     assertTrue(run.out().matches("nibble \\d+\\.\\d+\\.\\d+\\R"), run.out());
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '"',
+      value = {
+        "--skip   | \"\"",
+        "--skip   | ,",
+        "--skip   | img_mod, ,txt_mod",
+        "--only   | \" \"",
+        "--scheme | =nf4"
+      })
+  void anEmptyPatternIsWrongUsage(String option, String value) {
+    CommandRun run = CommandRun.of("quantize", "m", "--nf4", option, value);
+    assertEquals(2, run.code(), run.err());
+    assertEquals(
+        "error: " + option + " takes a module pattern, not an empty text", run.lastErrorLine());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"gguf", "ckpt", "pt", "pth", "bin", "onnx", "GGUF"})
+  void filesOfOtherFormatsAreNotWritten(String ending) {
+    for (List<String> command :
+        List.of(
+            List.of("quantize", "m", "--nf4", "-o", "out." + ending),
+            List.of("dequantize", "m", "-o", "out." + ending))) {
+      CommandRun run = CommandRun.of(command.toArray());
+      assertEquals(2, run.code(), run.err());
+      assertTrue(run.lastErrorLine().contains("only .safetensors files"), run.err());
+    }
+  }
+
+  @Test
+  void emptyPathsAreWrongUsage() {
+    for (List<String> command :
+        List.of(
+            List.of("quantize", "", "--nf4"),
+            List.of("quantize", "m", "--nf4", "-o", ""),
+            List.of("quantize", "m", "--nf4", "--config", ""),
+            List.of("quantize", "m", "--nf4", "--report", ""),
+            List.of("inspect", ""),
+            List.of("dequantize", ""),
+            List.of("dequantize", "m", "-o", ""),
+            List.of("verify", "m", ""))) {
+      CommandRun run = CommandRun.of(command.toArray());
+      assertEquals(2, run.code(), command + run.err());
+      assertTrue(run.lastErrorLine().contains("empty text"), run.err());
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "quantise, did you mean quantize? ",
+    "quant, did you mean quantize? ",
+    "dequantise, did you mean dequantize? ",
+    "nonsense, ''"
+  })
+  void onlyNearCommandsAreSuggested(String command, String hint) {
+    CommandRun run = CommandRun.of(command);
+    assertEquals(2, run.code());
+    String shown = hint.isEmpty() ? "" : hint.strip() + " ";
+    assertEquals(shown + "Try 'nibble --help'.", run.err().lines().findFirst().orElseThrow());
+  }
+
+  @Test
+  void nearOptionsAreSuggested() {
+    CommandRun run = CommandRun.of("quantize", "m", "--nf4", "--skp", "x");
+    assertTrue(run.err().startsWith("did you mean --skip? Try"), run.err());
   }
 }

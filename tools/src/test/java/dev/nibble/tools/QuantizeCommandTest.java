@@ -1,5 +1,6 @@
 package dev.nibble.tools;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -10,6 +11,7 @@ import dev.nibble.fixtures.Fixtures;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -103,7 +105,7 @@ class QuantizeCommandTest {
                 QWEN,
                 "--nf4",
                 "--skip",
-                "img_mod,txt_mod",
+                "img_mod, txt_mod",
                 "--skip",
                 "proj_out",
                 "--scheme",
@@ -145,8 +147,7 @@ class QuantizeCommandTest {
     for (String[] gate :
         List.of(
             new String[] {"--min-snr", "40"},
-            new String[] {"--max-rel-error", "0.01"},
-            new String[] {"--min-snr", "NaN"})) {
+            new String[] {"--max-rel-error", "0.01"})) {
       CommandRun run = CommandRun.of("verify", QWEN, output, gate[0], gate[1]);
       assertEquals(1, run.code(), gate[0]);
       assertTrue(run.lastErrorLine().contains("do not meet " + gate[0]), run.err());
@@ -163,6 +164,8 @@ class QuantizeCommandTest {
     assertEquals(0, CommandRun.of("quantize", QWEN, "--nf4", "-q", "-o", quantized).code());
     CommandRun run = CommandRun.of("dequantize", quantized, "--dtype", "f32", "-o", plain);
     assertEquals(0, run.code(), run.err());
+    assertTrue(
+        run.out().lines().anyMatch(line -> line.matches("wrote .*" + plain + "/")), run.out());
     JsonNode same = CommandRun.of("verify", quantized, plain, "--json").json();
     assertEquals(0, same.get("totals").get("max_error").doubleValue());
     JsonNode config = new ObjectMapper().readTree(Files.readAllBytes(plain.resolve("config.json")));
@@ -200,5 +203,79 @@ class QuantizeCommandTest {
     CommandRun bad =
         CommandRun.of("quantize", QWEN, "--nf4", "--report", folder.resolve("none/report.html"));
     assertEquals(2, bad.code());
+  }
+
+  private Path copyOfModel() throws IOException {
+    Path copy = Files.createDirectories(folder.resolve("source"));
+    try (Stream<Path> files = Files.list(QWEN)) {
+      for (Path file : files.toList()) {
+        Files.copy(file, copy.resolve(file.getFileName()));
+      }
+    }
+    return copy;
+  }
+
+  @Test
+  void theReportNeverReplacesTheSourceOrTheOutput() throws Exception {
+    Path source = copyOfModel();
+    Path output = folder.resolve("out");
+    Path link = Files.createSymbolicLink(folder.resolve("link"), source.resolve("config.json"));
+    List<Path> bad = new ArrayList<>(List.of(link, output, output.resolve("page.html")));
+    try (Stream<Path> files = Files.list(source)) {
+      bad.addAll(files.toList());
+    }
+    for (Path page : bad) {
+      boolean existed = Files.exists(page);
+      byte[] before = existed ? Files.readAllBytes(page) : new byte[0];
+      CommandRun run =
+          CommandRun.of("quantize", source, "--nf4", "-o", output, "--force", "--report", page);
+      assertEquals(2, run.code(), page + run.err());
+      assertTrue(run.lastErrorLine().startsWith("error: --report " + page), run.err());
+      assertTrue(run.lastErrorLine().endsWith("choose another file"), run.err());
+      assertFalse(Files.exists(output), page.toString());
+      assertArrayEquals(before, existed ? Files.readAllBytes(page) : new byte[0]);
+    }
+    Path file = folder.resolve("one.safetensors");
+    CommandRun one = CommandRun.of("quantize", source, "--nf4", "-o", file, "--report", file);
+    assertEquals(2, one.code(), one.err());
+    assertFalse(Files.exists(file));
+  }
+
+  @Test
+  void theReportReplacesEarlierReportsAndOtherFilesOnlyByForce() throws Exception {
+    Path page = Files.writeString(folder.resolve("page.html"), "<!doctype html>mine");
+    Object[] command = {
+      "quantize", QWEN, "--nf4", "-q", "-o", folder.resolve("out"), "--report", page
+    };
+    CommandRun run = CommandRun.of(command);
+    assertEquals(2, run.code());
+    assertTrue(run.lastErrorLine().contains("--force"), run.err());
+    assertEquals("<!doctype html>mine", Files.readString(page));
+    assertEquals(List.of(page), files());
+    List<Object> forced = new ArrayList<>(List.of(command));
+    forced.add("--force");
+    assertEquals(0, CommandRun.of(forced.toArray()).code());
+    assertTrue(Files.readString(page).contains("generator"));
+    CommandRun again =
+        CommandRun.of(
+            "quantize", QWEN, "--int8", "-q", "-o", folder.resolve("second"), "--report", page);
+    assertEquals(0, again.code(), again.err());
+    assertTrue(Files.readString(page).contains("--int8"));
+    assertEquals(3, files().size());
+  }
+
+  @Test
+  void nothingComparedHasNoError() throws Exception {
+    Path first = folder.resolve("a.safetensors");
+    Path second = folder.resolve("b.safetensors");
+    TinyFile.write(first, "x:[2]");
+    TinyFile.write(second, "y:[2]");
+    CommandRun run = CommandRun.of("verify", first, second);
+    assertEquals(1, run.code());
+    assertTrue(run.out().lines().anyMatch(line -> line.matches("compared +0 tensors")), run.out());
+    assertFalse(run.out().contains("error"), run.out());
+    assertFalse(run.out().contains("SNR"), run.out());
+    JsonNode totals = CommandRun.of("verify", first, second, "--json").json().get("totals");
+    assertFalse(totals.has("relative_error"), totals.toString());
   }
 }

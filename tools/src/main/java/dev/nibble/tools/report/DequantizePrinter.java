@@ -2,6 +2,7 @@ package dev.nibble.tools.report;
 
 import dev.nibble.converter.DequantizeReport;
 import java.io.PrintStream;
+import java.nio.file.Files;
 import java.util.List;
 
 /// Prints what a dequantization did.
@@ -21,7 +22,7 @@ public final class DequantizePrinter {
     TextTable facts = new TextTable("ll");
     facts.row(
         "time", Html.format("%.2f s, %.2f GB/s of output", seconds, bytesOut(all) / seconds / 1e9));
-    facts.row("wrote", report.target().toString());
+    facts.row("wrote", report.target() + (Files.isDirectory(report.target()) ? "/" : ""));
     facts.print(out, 0);
     out.flush();
   }

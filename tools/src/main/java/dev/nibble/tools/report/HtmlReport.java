@@ -14,6 +14,9 @@ import java.util.Map;
 
 /// The page that `--report` writes: one file with everything in it, no scripts, light and dark.
 public final class HtmlReport {
+  /// What every page has in its head, and no other file.
+  public static final String MARK = "<meta name=\"generator\" content=\"nibble\">";
+
   private static final int WORST = 10;
 
   private final ConversionReport report;
@@ -46,6 +49,7 @@ public final class HtmlReport {
 
   private void head() throws IOException {
     add("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">");
+    add(MARK);
     add("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
     add("<meta name=\"color-scheme\" content=\"light dark\">");
     add("<title>%s, quantized by nibble</title>", Html.name(sourceName()));

@@ -46,11 +46,15 @@ public final class VerifyPrinter {
     long identical = report.tensors().stream().filter(VerifyReport.Tensor::identical).count();
     QuantError all = report.overall();
     TextTable facts = new TextTable("ll");
+    if (report.tensors().isEmpty()) {
+      facts.row("compared", "0 tensors");
+    } else {
     facts.row(
         "compared", Html.format("%d tensors, %d identical", report.tensors().size(), identical));
     facts.row("max error", Html.format("%.6g", all.maxError()));
     facts.row("relative error", Html.format("%.6g", all.relative()));
     facts.row("SNR", snr(all) + (Double.isFinite(all.snrDb()) ? " dB" : ""));
+    }
     facts.row("time", Html.format("%.2f s", report.nanos() / 1e9));
     facts.print(out, 0);
     if (report.identical()) {
@@ -106,7 +110,9 @@ public final class VerifyPrinter {
         .put(
             "bytes_out",
             report.tensors().stream().mapToLong(VerifyReport.Tensor::bytesSecond).sum());
-    putErrors(json.totals(), report.overall());
+    if (!report.tensors().isEmpty()) {
+      putErrors(json.totals(), report.overall());
+    }
     json.root().put("passed", passed);
     report.onlyFirst().forEach(json.root().putArray("only_first")::add);
     report.onlySecond().forEach(json.root().putArray("only_second")::add);
