@@ -10,6 +10,7 @@ import dev.nibble.tools.report.PlanPrinter;
 import dev.nibble.tools.report.ReportJson;
 import dev.nibble.tools.report.SummaryPrinter;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -88,7 +89,7 @@ final class QuantizeCommand implements Callable<Integer> {
           spec.commandLine(),
           "--report shows a result and --dry-run makes none: leave one of them out");
     }
-    ConversionRequest request = options.request();
+    ConversionRequest request = options.request(dryRun);
     Optional<ReportFile> page = report.map(path -> new ReportFile(spec, path));
     page.ifPresent(ReportFile::requireWritable);
     Converter converter = new Converter();
@@ -98,6 +99,9 @@ final class QuantizeCommand implements Callable<Integer> {
     }
     if (dryRun) {
       show(plan);
+      if (Files.exists(plan.target()) && !options.isForced()) {
+        session.err().println("note: " + plan.target() + " exists: without --force it is kept");
+      }
       return 0;
     }
     ConversionReport result;

@@ -159,15 +159,16 @@ final class QuantizeOptions {
 
   /// The request that the options describe.
   ///
+  /// @param dryRun whether nothing will be written, so that an output that exists is in no danger
   /// @throws ParameterException if they contradict each other
-  ConversionRequest request() {
+  ConversionRequest request(boolean dryRun) {
     ConversionRequest.Builder builder =
         ConversionRequest.builder(model)
             .schemes(rules())
             .skip(patterns("--skip", skip))
             .only(patterns("--only", only))
             .keepSensitive(keepSensitive)
-            .force(force)
+            .force(force || dryRun)
             .allowNonFinite(allowNonFinite)
             .hashSource(hashSource)
             .maxShardBytes(maxShardSize.bytes())
@@ -180,6 +181,11 @@ final class QuantizeOptions {
     computeDtype.ifPresent(
         name -> builder.computeDtype(floatType(spec, "--compute-dtype", name, "bf16, f16, f32")));
     return builder.build();
+  }
+
+  /// Whether an output that exists may be replaced.
+  boolean isForced() {
+    return force;
   }
 
   private String knownFamily(String id) {

@@ -16,8 +16,7 @@ final class Spelling {
     return names.stream()
         .distinct()
         .filter(
-            name ->
-                (word.length() > 2 && name.startsWith(word)) || distance(word, name) <= limit)
+            name -> (word.length() > 2 && name.startsWith(word)) || distance(word, name) <= limit)
         .sorted(Comparator.comparingInt((String name) -> distance(word, name)))
         .limit(MOST)
         .toList();

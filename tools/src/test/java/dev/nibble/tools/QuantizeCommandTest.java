@@ -85,6 +85,10 @@ class QuantizeCommandTest {
     long planned = json.get("totals").get("bytes_out").longValue();
     JsonNode done = CommandRun.of("quantize", QWEN, "--int8", "-o", output, "--json").json();
     assertEquals(planned, done.get("totals").get("bytes_out").longValue());
+
+    CommandRun again = CommandRun.of("quantize", QWEN, "--int8", "-o", output, "--dry-run");
+    assertEquals(0, again.code(), again.err());
+    assertTrue(again.err().contains("without --force"), again.err());
   }
 
   @ParameterizedTest
@@ -145,9 +149,7 @@ class QuantizeCommandTest {
     assertEquals(0, CommandRun.of("verify", QWEN, output, "--max-rel-error", "0.2").code());
     assertEquals(0, CommandRun.of("verify", QWEN, QWEN, "--bit-exact").code());
     for (String[] gate :
-        List.of(
-            new String[] {"--min-snr", "40"},
-            new String[] {"--max-rel-error", "0.01"})) {
+        List.of(new String[] {"--min-snr", "40"}, new String[] {"--max-rel-error", "0.01"})) {
       CommandRun run = CommandRun.of("verify", QWEN, output, gate[0], gate[1]);
       assertEquals(1, run.code(), gate[0]);
       assertTrue(run.lastErrorLine().contains("do not meet " + gate[0]), run.err());
