@@ -84,14 +84,13 @@ final class InspectCommand implements Callable<Integer> {
   static Pattern pattern(String text) {
     StringBuilder regex = new StringBuilder("(?:.*\\.)?");
     text.codePoints()
-        .forEach(
-            c -> {
-              switch (c) {
-                case '*' -> regex.append(".*");
-                case '?' -> regex.append('.');
-                default -> regex.append(Pattern.quote(Character.toString(c)));
-              }
-            });
+        .forEach(c -> {
+          switch (c) {
+            case '*' -> regex.append(".*");
+            case '?' -> regex.append('.');
+            default -> regex.append(Pattern.quote(Character.toString(c)));
+          }
+        });
     if (!text.endsWith(".weight")) {
       regex.append("(?:\\..*)?");
     }

@@ -81,18 +81,16 @@ final class VerifyCommand implements Callable<Integer> {
     void requireSense(CommandSpec spec) {
       maxRelativeError
           .filter(limit -> !(limit >= 0))
-          .ifPresent(
-              limit -> {
-                throw new ParameterException(
-                    spec.commandLine(), "--max-rel-error takes a number from 0, not " + limit);
-              });
+          .ifPresent(limit -> {
+            throw new ParameterException(
+                spec.commandLine(), "--max-rel-error takes a number from 0, not " + limit);
+          });
       minSnr
           .filter(limit -> limit.isNaN())
-          .ifPresent(
-              limit -> {
-                throw new ParameterException(
-                    spec.commandLine(), "--min-snr takes a number of decibels, not " + limit);
-              });
+          .ifPresent(limit -> {
+            throw new ParameterException(
+                spec.commandLine(), "--min-snr takes a number of decibels, not " + limit);
+          });
     }
 
     /// Whether one tensor passes. Written so that NaN does not.

@@ -145,9 +145,7 @@ class QuantizeCommandTest {
     assertEquals(0, CommandRun.of("verify", QWEN, output, "--max-rel-error", "0.2").code());
     assertEquals(0, CommandRun.of("verify", QWEN, QWEN, "--bit-exact").code());
     for (String[] gate :
-        List.of(
-            new String[] {"--min-snr", "40"},
-            new String[] {"--max-rel-error", "0.01"})) {
+        List.of(new String[] {"--min-snr", "40"}, new String[] {"--max-rel-error", "0.01"})) {
       CommandRun run = CommandRun.of("verify", QWEN, output, gate[0], gate[1]);
       assertEquals(1, run.code(), gate[0]);
       assertTrue(run.lastErrorLine().contains("do not meet " + gate[0]), run.err());
@@ -220,7 +218,7 @@ class QuantizeCommandTest {
     Path source = copyOfModel();
     Path output = folder.resolve("out");
     Path link = Files.createSymbolicLink(folder.resolve("link"), source.resolve("config.json"));
-    List<Path> bad = new ArrayList<>(List.of(link, output, output.resolve("page.html")));
+    List<Path> bad = new ArrayList<>(List.of(link, output));
     try (Stream<Path> files = Files.list(source)) {
       bad.addAll(files.toList());
     }
@@ -239,6 +237,13 @@ class QuantizeCommandTest {
     CommandRun one = CommandRun.of("quantize", source, "--nf4", "-o", file, "--report", file);
     assertEquals(2, one.code(), one.err());
     assertFalse(Files.exists(file));
+    assertEquals(0, CommandRun.of("quantize", source, "--nf4", "-q", "-o", output).code());
+    Path inside = output.resolve("page.html");
+    CommandRun within =
+        CommandRun.of("quantize", source, "--nf4", "-o", output, "--force", "--report", inside);
+    assertEquals(2, within.code(), within.err());
+    assertTrue(within.lastErrorLine().contains("is where the output goes"), within.err());
+    assertFalse(Files.exists(inside));
   }
 
   @Test

@@ -49,11 +49,11 @@ public final class VerifyPrinter {
     if (report.tensors().isEmpty()) {
       facts.row("compared", "0 tensors");
     } else {
-    facts.row(
-        "compared", Html.format("%d tensors, %d identical", report.tensors().size(), identical));
-    facts.row("max error", Html.format("%.6g", all.maxError()));
-    facts.row("relative error", Html.format("%.6g", all.relative()));
-    facts.row("SNR", snr(all) + (Double.isFinite(all.snrDb()) ? " dB" : ""));
+      facts.row(
+          "compared", Html.format("%d tensors, %d identical", report.tensors().size(), identical));
+      facts.row("max error", Html.format("%.6g", all.maxError()));
+      facts.row("relative error", Html.format("%.6g", all.relative()));
+      facts.row("SNR", snr(all) + (Double.isFinite(all.snrDb()) ? " dB" : ""));
     }
     facts.row("time", Html.format("%.2f s", report.nanos() / 1e9));
     facts.print(out, 0);
