@@ -10,9 +10,9 @@ final class Spelling {
 
   private Spelling() {}
 
-  /// The names near to a word, the nearest first: it begins them, or up to a third of it is wrong.
+  /// The names near to a word, nearest first: it begins them, or up to a quarter of it is wrong.
   static List<String> near(String word, Collection<String> names) {
-    int limit = Math.max(1, word.length() / 3);
+    int limit = Math.max(1, word.length() / 4);
     return names.stream()
         .distinct()
         .filter(

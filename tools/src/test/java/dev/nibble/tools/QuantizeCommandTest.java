@@ -222,7 +222,7 @@ class QuantizeCommandTest {
     Path source = copyOfModel();
     Path output = folder.resolve("out");
     Path link = Files.createSymbolicLink(folder.resolve("link"), source.resolve("config.json"));
-    List<Path> bad = new ArrayList<>(List.of(link, output, output.resolve("page.html")));
+    List<Path> bad = new ArrayList<>(List.of(link, output));
     try (Stream<Path> files = Files.list(source)) {
       bad.addAll(files.toList());
     }
@@ -241,6 +241,13 @@ class QuantizeCommandTest {
     CommandRun one = CommandRun.of("quantize", source, "--nf4", "-o", file, "--report", file);
     assertEquals(2, one.code(), one.err());
     assertFalse(Files.exists(file));
+    assertEquals(0, CommandRun.of("quantize", source, "--nf4", "-q", "-o", output).code());
+    Path inside = output.resolve("page.html");
+    CommandRun within =
+        CommandRun.of("quantize", source, "--nf4", "-o", output, "--force", "--report", inside);
+    assertEquals(2, within.code(), within.err());
+    assertTrue(within.lastErrorLine().contains("is where the output goes"), within.err());
+    assertFalse(Files.exists(inside));
   }
 
   @Test
