@@ -11,11 +11,13 @@ import dev.nibble.formats.DType;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.TestCheckpoint;
+import dev.nibble.formats.internal.simd.FloatReader;
 import dev.nibble.formats.internal.simd.Int8Kernels;
 import dev.nibble.formats.quant.Codecs.Encoded;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -89,7 +91,7 @@ class EightBitGoldensTest {
     for (JsonNode entry : json("goldens/bnb/bnb8_manifest.json").get("blockwise")) {
       String key = entry.get("key").asText();
       if (key.endsWith(".nested")) {
-        continue; // its codes are those of the plain key; nested statistics are no scheme of ours
+        continue;
       }
       TensorInfo source = sources.info(key.substring(0, key.indexOf(".bs")));
       DynamicInt8 scheme =
@@ -105,6 +107,91 @@ class EightBitGoldensTest {
       checked++;
     }
     assertEquals(14, checked);
+  }
+
+  /// No scheme of ours stores dynamic codes with nested statistics, but their arithmetic is that of
+  /// double quantization, in groups of as many absmax as a block has elements.
+  @Test
+  void nestedStatisticsOfDynamicCodesAreBitsandbytes() throws IOException {
+    TestCheckpoint sources = TestCheckpoint.golden("goldens/bnb/bnb8_blockwise.src.safetensors");
+    TestCheckpoint expected = TestCheckpoint.golden("goldens/bnb/bnb8_blockwise.quant.safetensors");
+    int checked = 0;
+    for (JsonNode entry : json("goldens/bnb/bnb8_manifest.json").get("blockwise")) {
+      String key = entry.get("key").asText();
+      if (!key.endsWith(".nested")) {
+        continue;
+      }
+      TensorInfo source = sources.info(key.substring(0, key.indexOf(".bs")));
+      int blockSize =
+          Integer.parseInt(key.substring(key.indexOf(".bs") + 3, key.indexOf(".nested")));
+      Encoded encoded =
+          Codecs.encode(
+              new DynamicInt8(blockSize), source.shape(), source.dtype(), sources.data(source));
+      assertArrayEquals(expected.array(key + ".weight"), encoded.bytes(Part.CODES), key);
+      MemorySegment absmax = MemorySegment.ofArray(encoded.bytes(Part.ABSMAX));
+      int blocks = (int) (absmax.byteSize() / Float.BYTES);
+      int group = Math.min(blockSize, DoubleQuant.GROUP);
+      assertTrue(blockSize <= DoubleQuant.GROUP || blocks <= DoubleQuant.GROUP, key);
+      float offset = TorchSum.mean(absmax);
+      assertEquals(expected.floats(key + ".offset")[0], offset, key);
+      MemorySegment codes = MemorySegment.ofArray(new byte[blocks]);
+      MemorySegment nested =
+          MemorySegment.ofArray(new byte[Math.ceilDiv(blocks, group) * Float.BYTES]);
+      for (int first = 0; first < blocks; first += group) {
+        int count = Math.min(group, blocks - first);
+        new DoubleQuant()
+            .quantize(
+                absmax.asSlice((long) first * Float.BYTES, (long) count * Float.BYTES),
+                offset,
+                codes.asSlice(first, count),
+                nested.asSlice((long) first / group * Float.BYTES, Float.BYTES),
+                (from, size, exact, decoded) -> {});
+      }
+      assertArrayEquals(expected.array(key + ".absmax"), codes.toArray(ValueLayout.JAVA_BYTE), key);
+      assertArrayEquals(
+          expected.array(key + ".nested_absmax"), nested.toArray(ValueLayout.JAVA_BYTE), key);
+      checked++;
+    }
+    assertEquals(14, checked);
+  }
+
+  /// Activations with outliers, which no file holds: values of 6 and more do not count, and their
+  /// columns become 0. The rest is the arithmetic of weights.
+  @Test
+  void rowwiseFunctionWithThresholdIsBitsandbytes() {
+    TestCheckpoint sources = TestCheckpoint.golden("goldens/bnb/bnb_int8_rowwise.src.safetensors");
+    TestCheckpoint expected =
+        TestCheckpoint.golden("goldens/bnb/bnb_int8_rowwise.quant.safetensors");
+    for (String dtype : List.of("f16", "bf16", "f32")) {
+      String key = "act24x96_thr6." + dtype;
+      TensorInfo source = sources.info(key);
+      int columns = (int) source.shape().last();
+      float[] values = new float[(int) source.shape().elements()];
+      FloatReader.of(source.dtype()).read(sources.data(source), 0, values, values.length);
+      boolean[] outlier = new boolean[columns];
+      for (int i = 0; i < values.length; i++) {
+        if (Math.abs(values[i]) >= 6) {
+          values[i] = 0;
+          outlier[i % columns] = true;
+        }
+      }
+      LlmInt8.Encoder encoder =
+          new LlmInt8.Encoder(source.shape(), DType.F32, Arena.ofAuto(), Int8Kernels.best(), false);
+      Encoded encoded =
+          Codecs.encode(
+              new LlmInt8(),
+              encoder,
+              source.shape(),
+              DType.F32,
+              MemorySegment.ofArray(values),
+              new Random(1));
+      byte[] codes = encoded.bytes(Part.CODES);
+      for (int i = 0; i < codes.length; i++) {
+        codes[i] = outlier[i % columns] ? 0 : codes[i];
+      }
+      assertArrayEquals(expected.array(key + ".CB"), codes, key);
+      assertArrayEquals(expected.array(key + ".SCB"), encoded.bytes(Part.SCALE), key);
+    }
   }
 
   @ParameterizedTest
