@@ -24,7 +24,7 @@ public record ConversionReport(
   /// What became of one tensor.
   ///
   /// @param bytesOut exact bytes in the output
-  /// @param error of a quantized or cast tensor
+  /// @param error of a quantized tensor
   public record TensorResult(TensorPlan plan, long bytesOut, Optional<QuantError> error) {}
 
   public ConversionReport {

@@ -13,6 +13,7 @@ import dev.nibble.converter.ProgressListener.Stage;
 import dev.nibble.converter.TensorPlan;
 import dev.nibble.formats.CheckpointFile;
 import dev.nibble.formats.DType;
+import dev.nibble.formats.OpenModel;
 import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.diffusers.ModelDirectory;
 import dev.nibble.formats.io.PendingOutput;

@@ -1,6 +1,7 @@
 package dev.nibble.converter.internal;
 
 import dev.nibble.formats.DType;
+import dev.nibble.formats.OpenModel;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.internal.simd.FloatReader;

@@ -5,6 +5,7 @@ import dev.nibble.converter.MemoryBudget;
 import dev.nibble.converter.ProgressListener;
 import dev.nibble.converter.VerifyReport;
 import dev.nibble.formats.CheckpointFile;
+import dev.nibble.formats.OpenModel;
 import dev.nibble.formats.quant.storage.LogicalTensor;
 import java.io.IOException;
 import java.nio.file.Path;

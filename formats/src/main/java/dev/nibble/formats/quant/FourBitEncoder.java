@@ -24,7 +24,8 @@ import java.util.concurrent.atomic.AtomicLong;
 ///
 /// The error does not count blocks whose absmax is not finite. With double quantization `maxError`
 /// is an upper bound: largest error of a block for its exact absmax, plus the change of its absmax;
-/// all else is exact but for float32 rounding inside a block, and the same for any cut in slices.
+/// all else is exact but for float32 rounding inside a block. One kernel gives the same for any cut
+/// in slices; the scalar and the vector kernel may differ in the last digits.
 final class FourBitEncoder implements WeightEncoder {
   private static final long NONE = Long.MAX_VALUE;
 

@@ -1,12 +1,9 @@
-package dev.nibble.converter.internal;
+package dev.nibble.formats;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.nibble.converter.ConversionException;
-import dev.nibble.formats.Checkpoint;
-import dev.nibble.formats.Checkpoints;
 import dev.nibble.formats.diffusers.ModelDirectory;
 import dev.nibble.formats.io.IoErrors;
 import dev.nibble.formats.quant.storage.LogicalTensor;
@@ -26,7 +23,7 @@ import java.util.Optional;
 /// @param tensors plain tensors and quantized weights by name, in file order
 /// @param config the model's `config.json`, if it has one
 /// @param directory the model's directory, if one was named
-record OpenModel(
+public record OpenModel(
     Checkpoint checkpoint,
     Arena parts,
     Map<String, LogicalTensor> tensors,
@@ -36,9 +33,11 @@ record OpenModel(
   private static final ObjectMapper JSON = new ObjectMapper();
 
   /// Opens a file, an index, or a model directory. The caller closes.
+  ///
+  /// @throws UnsupportedException for a pipeline directory: name one of its components
   // The record owns the arena, and its close() closes it.
   @SuppressWarnings("MustBeClosedChecker")
-  static OpenModel open(Path path) throws IOException {
+  public static OpenModel open(Path path) throws IOException {
     Optional<ModelDirectory.Model> directory = directory(path);
     Optional<ObjectNode> config =
         directory.isPresent() ? read(directory.get().config()) : besideFile(path);
@@ -79,16 +78,16 @@ record OpenModel(
       if (JSON.readTree(Files.readAllBytes(file)) instanceof ObjectNode object) {
         return Optional.of(object);
       }
-      throw new ConversionException(file + ": expected a JSON object, found something else");
+      throw new FormatException(FormatException.Where.in(file), "a JSON object", "another value");
     } catch (JsonProcessingException e) {
-      throw new ConversionException(
-          file
-              + ": is no valid JSON at line "
+      throw new FormatException(
+          FormatException.Where.in(file),
+          "JSON",
+          "an error at line "
               + e.getLocation().getLineNr()
               + ", column "
               + e.getLocation().getColumnNr()
-              + ": fetch this file again",
-          e);
+              + ": fetch this file again");
     } catch (IOException e) {
       throw IoErrors.at(file, e);
     }

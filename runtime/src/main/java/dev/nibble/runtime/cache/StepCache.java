@@ -1,0 +1,15 @@
+package dev.nibble.runtime.cache;
+
+import dev.nibble.runtime.tensor.Ops;
+
+/// A rule by which steps reuse what earlier steps computed. Immutable: what changes in a run is in
+/// its {@link CacheRun}.
+public sealed interface StepCache permits NoCache {
+  /// The rule and its parameters as `--cache` takes them, such as `dbcache:F=1,B=0,threshold=0.08`.
+  String spec();
+
+  /// Starts one picture.
+  ///
+  /// @param ops of the session, whose memory holds the state until the session ends
+  CacheRun start(CachePlan plan, Ops ops);
+}

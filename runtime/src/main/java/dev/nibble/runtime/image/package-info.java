@@ -1,0 +1,5 @@
+/// Pictures: files, measures, contact sheets.
+@NullMarked
+package dev.nibble.runtime.image;
+
+import org.jspecify.annotations.NullMarked;

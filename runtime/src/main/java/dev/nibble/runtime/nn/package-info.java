@@ -1,0 +1,5 @@
+/// Layers that several models share.
+@NullMarked
+package dev.nibble.runtime.nn;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,5 @@
+/// Autoencoders between latents and pictures.
+@NullMarked
+package dev.nibble.runtime.vae;
+
+import org.jspecify.annotations.NullMarked;
