@@ -1,0 +1,10 @@
+package dev.nibble.runtime;
+
+/// What a request that names nothing else gets: the values of the family's diffusers pipeline, or
+/// those of `nibble.json` in the pipeline's directory.
+///
+/// @param steps denoising steps
+/// @param guidance strength of guidance
+/// @param width in pixels
+/// @param height in pixels
+public record GenerationDefaults(int steps, double guidance, int width, int height) {}
