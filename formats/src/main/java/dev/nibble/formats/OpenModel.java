@@ -1,11 +1,9 @@
 package dev.nibble.formats;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.nibble.formats.diffusers.ModelDirectory;
-import dev.nibble.formats.io.IoErrors;
+import dev.nibble.formats.io.JsonFile;
 import dev.nibble.formats.quant.storage.LogicalTensor;
 import dev.nibble.formats.quant.storage.QuantStorages;
 import java.io.IOException;
@@ -30,8 +28,6 @@ public record OpenModel(
     Optional<ObjectNode> config,
     Optional<ModelDirectory.Model> directory)
     implements AutoCloseable {
-  private static final ObjectMapper JSON = new ObjectMapper();
-
   /// Opens a file, an index, or a model directory. The caller closes.
   ///
   /// @throws UnsupportedException for a pipeline directory: name one of its components
@@ -70,27 +66,7 @@ public record OpenModel(
   }
 
   private static Optional<ObjectNode> read(Optional<Path> config) throws IOException {
-    if (config.isEmpty()) {
-      return Optional.empty();
-    }
-    Path file = config.get();
-    try {
-      if (JSON.readTree(Files.readAllBytes(file)) instanceof ObjectNode object) {
-        return Optional.of(object);
-      }
-      throw new FormatException(FormatException.Where.in(file), "a JSON object", "another value");
-    } catch (JsonProcessingException e) {
-      throw new FormatException(
-          FormatException.Where.in(file),
-          "JSON",
-          "an error at line "
-              + e.getLocation().getLineNr()
-              + ", column "
-              + e.getLocation().getColumnNr()
-              + ": fetch this file again");
-    } catch (IOException e) {
-      throw IoErrors.at(file, e);
-    }
+    return config.isEmpty() ? Optional.empty() : Optional.of(JsonFile.object(config.get()));
   }
 
   @Override
