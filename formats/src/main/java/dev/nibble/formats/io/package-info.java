@@ -1,4 +1,5 @@
-/// Output that appears whole under its name, or not at all.
+/// Files: output that appears whole under its name or not at all, configuration, errors that name
+/// the file.
 @NullMarked
 package dev.nibble.formats.io;
 
