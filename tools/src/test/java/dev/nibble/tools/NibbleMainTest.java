@@ -47,7 +47,7 @@ class NibbleMainTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"quantize", "inspect", "dequantize", "verify", "completion"})
+  @ValueSource(strings = {"quantize", "generate", "inspect", "dequantize", "verify", "completion"})
   void helpGoesToStandardOutput(String command) {
     CommandRun run = CommandRun.of(command, "--help");
     assertEquals(0, run.code());
@@ -85,7 +85,8 @@ class NibbleMainTest {
   void completionNamesEveryCommand() {
     CommandRun run = CommandRun.of("completion");
     assertEquals(0, run.code());
-    for (String word : List.of("quantize", "inspect", "--min-snr", "--no-double-quant")) {
+    for (String word :
+        List.of("quantize", "inspect", "--min-snr", "--no-double-quant", "--cfg-truncation")) {
       assertTrue(run.out().contains(word), word);
     }
     assertFalse(run.out().contains("OldClasses"));
