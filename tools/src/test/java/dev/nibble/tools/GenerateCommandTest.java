@@ -217,6 +217,23 @@ class GenerateCommandTest {
   }
 
   @Test
+  void calibrationWritesWhatCachesRead() throws Exception {
+    Path prompts = Files.writeString(folder.resolve("prompts.txt"), "red apple\n\nrocket\n");
+    Path numbers = folder.resolve("numbers.json");
+    CommandRun run =
+        CommandRun.of(
+            "calibrate", MODEL, "--prompts", prompts, "--steps", "8", "-o", numbers, "--json");
+    assertEquals(0, run.code(), run.err());
+    JsonNode json = run.json();
+    assertEquals(5, json.get("coefficients").size());
+    assertEquals(8, json.get("ratios").size());
+    assertEquals(1, json.get("ratios").get(0).doubleValue());
+    assertTrue(json.get("rms_error").doubleValue() < 0.5, run.out());
+    drawn("tea.png", "--steps", "8", "--cache", "teacache:coefficients=" + numbers);
+    drawn("mag.png", "--steps", "8", "--cache", "magcache:ratios=" + numbers);
+  }
+
+  @Test
   void whatIsNoPipelineIsRefusedAndNothingIsLeft() throws Exception {
     Path output = folder.resolve("out.png");
     Path part = MODEL.resolve("transformer");

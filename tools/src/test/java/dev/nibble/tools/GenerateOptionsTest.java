@@ -58,8 +58,8 @@ class GenerateOptionsTest {
         "--save-latents x.bin      | --save-latents takes X.safetensors, not x.bin",
         "-o out.jpg                | --output out.jpg: only PNG pictures are written: name X.png",
         "-o .png                   | --output .png: only PNG pictures are written",
-        "--cache nonsense          | --cache nonsense: ",
-        "--cache dbcache:X=1       | --cache dbcache:X=1: ",
+        "--cache nonsense          | cache 'nonsense': there is no rule 'nonsense'; there are none, fbcache",
+        "--cache dbcache:X=1       | cache 'dbcache:X=1': dbcache has no parameter 'X'; it takes F, B, ",
         "--promt                   | Unknown option: '--promt'"
       })
   void wrongUsageEndsWithItsLineAndTwo(String options, String expected) {
@@ -143,6 +143,24 @@ class GenerateOptionsTest {
     assertEquals(1, same.code());
     assertTrue(same.lastErrorLine().contains("the output is the input"), same.err());
     assertEquals(Files.size(apple), Files.size(mine));
+  }
+
+  @Test
+  void calibrationChecksItsOptionsAndPromptsFirst() throws Exception {
+    Path prompts = Files.writeString(folder.resolve("prompts.txt"), "\n  \n");
+    CommandRun empty = CommandRun.of("calibrate", MODEL, "--prompts", prompts);
+    assertEquals(1, empty.code());
+    assertEquals(
+        "error: " + prompts + ": holds no prompt: write one a line", empty.lastErrorLine());
+    Path none = folder.resolve("none.txt");
+    CommandRun missing = CommandRun.of("calibrate", MODEL, "--prompts", none);
+    assertEquals(1, missing.code());
+    assertEquals("error: " + none + ": no such file or directory", missing.lastErrorLine());
+    for (String[] wrong :
+        new String[][] {{"--steps", "1"}, {"-o", "x.txt"}, {"--guidance", "-1"}}) {
+      CommandRun run = CommandRun.of("calibrate", MODEL, "--prompts", prompts, wrong[0], wrong[1]);
+      assertEquals(2, run.code(), run.err());
+    }
   }
 
   @Test

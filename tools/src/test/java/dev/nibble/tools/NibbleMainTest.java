@@ -47,7 +47,16 @@ class NibbleMainTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"quantize", "generate", "inspect", "dequantize", "verify", "completion"})
+  @ValueSource(
+      strings = {
+        "quantize",
+        "generate",
+        "calibrate",
+        "inspect",
+        "dequantize",
+        "verify",
+        "completion"
+      })
   void helpGoesToStandardOutput(String command) {
     CommandRun run = CommandRun.of(command, "--help");
     assertEquals(0, run.code());
