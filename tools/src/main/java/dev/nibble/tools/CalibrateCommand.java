@@ -27,15 +27,16 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "calibrate",
     description = {
-      "Measures a model for the step caches that need numbers of it:",
-      "TeaCache (coefficients) and MagCache (ratios). Draws each prompt twice."
+      "Measures a model for TeaCache and MagCache.",
+      "Draws each prompt twice, and writes TeaCache's coefficients and MagCache's",
+      "ratios, which are of this model and, the ratios, of this number of steps."
     },
     sortOptions = false,
     footer = {
       "",
       "Example:",
-      "  nibble calibrate Z-Image/ --prompts prompts.txt -o z-image.json",
-      "  nibble generate Z-Image/ -p 'a red fox' --cache teacache:coefficients=z-image.json"
+      "  nibble calibrate Z-Image/ --prompts prompts.txt -o numbers.json",
+      "  nibble generate Z-Image/ -p fox --cache teacache:coefficients=numbers.json"
     })
 final class CalibrateCommand implements Callable<Integer> {
   private final Session session;
@@ -64,7 +65,7 @@ final class CalibrateCommand implements Callable<Integer> {
       names = "--steps",
       order = 3,
       paramLabel = "N",
-      description = "Denoising steps (default: the pipeline's). MagCache's ratios are of as many.")
+      description = "Denoising steps (default: the pipeline's).")
   private Optional<Integer> steps = Optional.empty();
 
   @Option(

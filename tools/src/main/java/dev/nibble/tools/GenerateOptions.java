@@ -105,8 +105,8 @@ final class GenerateOptions {
       order = 10,
       paramLabel = "SPEC",
       description =
-          "Reuse what earlier steps computed: none (default), or a rule such as"
-              + " dbcache:threshold=0.12.")
+          "Reuse what earlier steps computed: none (default), fbcache, dbcache, teacache, fora,"
+              + " taylorseer, magcache; parameters as in dbcache:F=1,threshold=0.12.")
   private Optional<String> cache = Optional.empty();
 
   @Option(
