@@ -8,6 +8,7 @@ import java.util.concurrent.atomic.AtomicLong;
 /// Computes on the processor in float32.
 public final class CpuBackend implements Backend {
   private final AtomicLong openBytes = new AtomicLong();
+  private final WorkerPool pool = new WorkerPool(Runtime.getRuntime().availableProcessors());
 
   @Override
   public String description() {
@@ -21,7 +22,7 @@ public final class CpuBackend implements Backend {
 
   @Override
   public Ops newOps(String owner) {
-    return new CpuOps(openBytes);
+    return new CpuOps(openBytes, pool);
   }
 
   @Override
@@ -30,5 +31,7 @@ public final class CpuBackend implements Backend {
   }
 
   @Override
-  public void close() {}
+  public void close() {
+    pool.close();
+  }
 }

@@ -2,6 +2,7 @@ package dev.nibble.runtime.cpu;
 
 import dev.nibble.formats.DType;
 import dev.nibble.formats.Shape;
+import dev.nibble.runtime.cpu.simd.Kernels;
 import dev.nibble.runtime.tensor.AttentionBias;
 import dev.nibble.runtime.tensor.AttentionOptions;
 import dev.nibble.runtime.tensor.Binary;
@@ -28,8 +29,12 @@ final class CpuOps implements Ops {
   private final AtomicLong openBytes;
   private final Deque<CpuRegion> regions = new ArrayDeque<>();
 
-  CpuOps(AtomicLong openBytes) {
+  private final Kernels kernels = Kernels.best();
+  private final MatMul matMul;
+
+  CpuOps(AtomicLong openBytes, WorkerPool pool) {
     this.openBytes = openBytes;
+    matMul = new MatMul(kernels, pool, new Scratch());
     regions.push(new CpuRegion());
   }
 
@@ -127,27 +132,29 @@ final class CpuOps implements Ops {
     int m = x.elements() / k;
     float[] a = CpuBuffer.array(x);
     int at = CpuBuffer.offset(x);
-    float[] w = new float[n * k];
-    ((CpuLinearWeight) weight).read(0, n, w);
-    float[] transposed = new float[n * k];
-    for (int j = 0; j < n; j++) {
-      for (int i = 0; i < k; i++) {
-        transposed[i * n + j] = w[j * k + i];
-      }
-    }
     float[] out = new float[m * n];
-    float[] b = bias.isPresent() ? toHost(bias.get()) : new float[n];
-    for (int row = 0; row < m; row++) {
-      float[] sum = b.clone();
-      for (int i = 0; i < k; i++) {
-        float value = a[at + row * k + i];
-        int from = i * n;
-        for (int j = 0; j < n; j++) {
-          sum[j] += value * transposed[from + j];
-        }
-      }
-      System.arraycopy(sum, 0, out, row * n, n);
-    }
+    float[] b = bias.isPresent() ? toHost(bias.get()) : new float[0];
+    MatMul.RowSource rows =
+        new MatMul.RowSource() {
+          @Override
+          public void pack(int first, int count, float[] panel, int panelAt, int width) {
+            kernels.transpose(a, at + first * k, k, count, k, panel, panelAt, width);
+          }
+
+          @Override
+          public float[] array() {
+            return a;
+          }
+
+          @Override
+          public int offset() {
+            return at;
+          }
+        };
+    matMul.run(
+        new MatMul.Product(m, (CpuLinearWeight) weight, b, 0, out),
+        rows,
+        new float[matMul.packedElements(m, k)]);
     return make(out, withLast(x, n));
   }
 

@@ -31,7 +31,7 @@ public final class Simd {
 
   /// The kernel of the three that runs here. Pass lambdas: a reference to a constructor would load
   /// its class.
-  static <K> K choose(Supplier<K> scalar, Supplier<K> warming, Supplier<K> vector) {
+  public static <K> K choose(Supplier<K> scalar, Supplier<K> warming, Supplier<K> vector) {
     return switch (MODE) {
       case SCALAR -> scalar.get();
       case WARMING -> warming.get();
