@@ -93,7 +93,7 @@ final class DequantizeCommand implements Callable<Integer> {
             machine.memoryBytes());
     DequantizeReport report;
     try (ProgressBar bar = new ProgressBar(session, quiet)) {
-      report = new Dequantizer().run(request, bar, session.cancellation());
+      report = new Dequantizer().run(request, bar, session.interruption().conversion());
     }
     if (common.json) {
       DequantizePrinter.json(report).print(session.out());

@@ -3,6 +3,7 @@ package dev.nibble.tools;
 import dev.nibble.converter.ConversionCancelledException;
 import dev.nibble.formats.NibbleException;
 import dev.nibble.formats.io.IoErrors;
+import dev.nibble.runtime.GenerationCancelledException;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.io.UncheckedIOException;
@@ -28,7 +29,12 @@ final class ErrorRenderer {
       failure.printStackTrace(err);
     }
     printLine(session, message(failure));
-    return failure instanceof ConversionCancelledException ? INTERRUPTED : FAILED;
+    return isInterruption(failure) ? INTERRUPTED : FAILED;
+  }
+
+  private static boolean isInterruption(Throwable failure) {
+    return failure instanceof ConversionCancelledException
+        || failure instanceof GenerationCancelledException;
   }
 
   /// Prints the line `error: message`.
@@ -52,7 +58,8 @@ final class ErrorRenderer {
   /// The line for a failure that is understood.
   private static @Nullable String ofCause(Throwable cause) {
     return switch (cause) {
-      case ConversionCancelledException e -> "interrupted; nothing was written";
+      case ConversionCancelledException _, GenerationCancelledException _ ->
+          "interrupted; nothing was written";
       case NibbleException e -> e.getMessage();
       case UncheckedIOException e -> null; // its cause tells more
       case FileSystemException e -> ofFile(e);

@@ -32,7 +32,7 @@ final class Interrupts {
     if (ended.getCount() == 0) {
       return;
     }
-    session.cancellation().cancel();
+    session.interruption().begin();
     try {
       if (!ended.await(CLEAN_UP_SECONDS, TimeUnit.SECONDS)) {
         ErrorRenderer.printLine(session, "interrupted; it did not stop in time to clean up");

@@ -53,6 +53,8 @@ public final class NibbleMain {
   static CommandLine commandLine(Session session) {
     CommandLine line = new CommandLine(new NibbleCommand(session));
     line.addSubcommand(new QuantizeCommand(session));
+    line.addSubcommand(new GenerateCommand(session));
+    line.addSubcommand(new CalibrateCommand(session));
     line.addSubcommand(new InspectCommand(session));
     line.addSubcommand(new DequantizeCommand(session));
     line.addSubcommand(new VerifyCommand(session));
@@ -64,6 +66,7 @@ public final class NibbleMain {
             session.outTerminal() && session.colour() ? Ansi.ON : Ansi.OFF));
     line.setExpandAtFiles(false); // a path may begin with @
     line.registerConverter(ByteSize.class, NibbleMain::byteSize);
+    line.registerConverter(PictureSize.class, NibbleMain::pictureSize);
     line.registerConverter(Path.class, NibbleMain::path);
     line.setParameterExceptionHandler((e, args) -> usageError(e, session));
     line.setExecutionExceptionHandler(
@@ -76,6 +79,14 @@ public final class NibbleMain {
       throw new TypeConversionException("an empty text names no file");
     }
     return Path.of(text);
+  }
+
+  private static PictureSize pictureSize(String text) {
+    try {
+      return PictureSize.parse(text);
+    } catch (IllegalArgumentException e) {
+      throw new TypeConversionException("'" + text + "' " + e.getMessage());
+    }
   }
 
   private static ByteSize byteSize(String text) {

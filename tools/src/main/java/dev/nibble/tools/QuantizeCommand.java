@@ -106,7 +106,7 @@ final class QuantizeCommand implements Callable<Integer> {
     }
     ConversionReport result;
     try (ProgressBar bar = new ProgressBar(session, quiet)) {
-      result = converter.run(plan, bar, session.cancellation());
+      result = converter.run(plan, bar, session.interruption().conversion());
     }
     if (page.isPresent()) {
       List<String> arguments = spec.commandLine().getParseResult().originalArgs();

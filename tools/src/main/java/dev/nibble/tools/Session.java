@@ -1,6 +1,5 @@
 package dev.nibble.tools;
 
-import dev.nibble.converter.Cancellation;
 import dev.nibble.tools.report.Style;
 import java.io.Console;
 import java.io.PrintStream;
@@ -13,18 +12,18 @@ import java.util.Optional;
 /// @param outTerminal whether a person reads `out` on a terminal
 /// @param errTerminal whether a person reads `err` on a terminal
 /// @param colour whether a terminal may be sent colours
-/// @param cancellation cancelled when the process is asked to end
+/// @param interruption begun when the process is asked to end
 record Session(
     PrintStream out,
     PrintStream err,
     boolean outTerminal,
     boolean errTerminal,
     boolean colour,
-    Cancellation cancellation) {
+    Interruption interruption) {
 
   /// A session off any terminal.
   static Session plain(PrintStream out, PrintStream err) {
-    return new Session(out, err, false, false, false, new Cancellation());
+    return new Session(out, err, false, false, false, new Interruption());
   }
 
   /// The session of this process. The launcher says in the property `nibble.terminal` which streams
@@ -45,7 +44,7 @@ record Session(
         terminal.contains("1"),
         terminal.contains("2"),
         colour,
-        new Cancellation());
+        new Interruption());
   }
 
   Style outStyle() {

@@ -119,7 +119,8 @@ final class VerifyCommand implements Callable<Integer> {
     MemoryBudget budget = new MemoryBudget(machine.memoryBytes(), machine.threads(spec));
     VerifyReport report;
     try (ProgressBar bar = new ProgressBar(session, false)) {
-      report = new Verifier().compare(first, second, budget, bar, session.cancellation());
+      report =
+          new Verifier().compare(first, second, budget, bar, session.interruption().conversion());
     }
     long failed = report.tensors().stream().filter(tensor -> !gate.passes(tensor)).count();
     boolean passed = failed == 0 && report.sameTensors();

@@ -3,7 +3,6 @@ package dev.nibble.tools;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.nibble.converter.Cancellation;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -34,7 +33,7 @@ class ProgressBarTest {
   private static String drawn(boolean terminal) {
     ByteArrayOutputStream err = new ByteArrayOutputStream();
     PrintStream stream = new PrintStream(err, true, StandardCharsets.UTF_8);
-    Session session = new Session(stream, stream, terminal, terminal, true, new Cancellation());
+    Session session = new Session(stream, stream, terminal, terminal, true, new Interruption());
     try (ProgressBar bar = new ProgressBar(session, false)) {
       bar.progress("a.weight", 1, 2);
     }

@@ -4,7 +4,16 @@ import dev.nibble.runtime.tensor.Ops;
 
 /// A rule by which steps reuse what earlier steps computed. Immutable: what changes in a run is in
 /// its {@link CacheRun}.
-public sealed interface StepCache permits NoCache {
+public sealed interface StepCache
+    permits NoCache,
+        FbCache,
+        DbCache,
+        TeaCache,
+        TeaCacheCalibration,
+        Fora,
+        TaylorSeerInterval,
+        MagCache,
+        MagCacheCalibration {
   /// The rule and its parameters as `--cache` takes them, such as `dbcache:F=1,B=0,threshold=0.08`.
   String spec();
 

@@ -60,7 +60,7 @@ public final class DequantizePrinter {
         .put("tensors", report.tensors().size())
         .put("bytes_in", bytesIn(report.tensors()))
         .put("bytes_out", bytesOut(report.tensors()));
-    ReportJson.putFinite(json.totals(), "seconds", report.nanos() / 1e9);
+    JsonText.putFinite(json.totals(), "seconds", report.nanos() / 1e9);
     return json;
   }
 }

@@ -1,38 +1,27 @@
 package dev.nibble.tools.report;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.nibble.converter.ConversionPlan;
 import dev.nibble.converter.ConversionReport;
 import dev.nibble.converter.ConversionReport.TensorResult;
 import dev.nibble.converter.TensorPlan;
-import dev.nibble.converter.internal.Version;
 import dev.nibble.formats.CheckpointFile;
 import dev.nibble.formats.Shape;
 import java.io.IOException;
 import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 
-/// The one JSON form of all commands: tool, version, inputs, outputs, tensors, totals. Printed in
-/// UTF-8, whatever the terminal's encoding.
+/// The one JSON form of all commands that handle checkpoints: tool, version, inputs, outputs,
+/// tensors, totals.
 public final class ReportJson {
-  private static final ObjectMapper MAPPER = new ObjectMapper();
-
-  private final ObjectNode root = MAPPER.createObjectNode();
+  private final ObjectNode root;
   private final ArrayNode tensors;
   private final ObjectNode totals;
 
   public ReportJson(String command, List<Path> inputs, List<Path> outputs) {
-    root.put("tool", "nibble");
-    root.put("command", command);
-    root.put("version", Version.current());
-    ArrayNode in = root.putArray("inputs");
-    inputs.forEach(path -> in.add(path.toString()));
-    ArrayNode out = root.putArray("outputs");
-    outputs.forEach(path -> out.add(path.toString()));
+    root = JsonText.root(command, inputs, outputs);
     tensors = root.putArray("tensors");
     totals = root.putObject("totals");
   }
@@ -58,9 +47,9 @@ public final class ReportJson {
       result
           .error()
           .ifPresent(error -> {
-            putFinite(node, "snr_db", error.snrDb());
-            putFinite(node, "relative_error", error.relative());
-            putFinite(node, "max_error", error.maxError());
+            JsonText.putFinite(node, "snr_db", error.snrDb());
+            JsonText.putFinite(node, "relative_error", error.relative());
+            JsonText.putFinite(node, "max_error", error.maxError());
           });
     }
     Totals totals = Totals.of(report);
@@ -70,11 +59,11 @@ public final class ReportJson {
         .put("bytes_in", totals.bytesIn())
         .put("bytes_out", totals.bytesOut())
         .put("bytes_written", report.bytesWritten());
-    putFinite(json.totals, "ratio", totals.ratio());
-    putFinite(json.totals, "bits_per_weight", totals.bitsPerWeight());
-    totals.meanSnr().ifPresent(snr -> putFinite(json.totals, "mean_snr_db", snr));
-    putFinite(json.totals, "seconds", totals.seconds());
-    putFinite(json.totals, "gb_per_second", totals.gigabytesPerSecond());
+    JsonText.putFinite(json.totals, "ratio", totals.ratio());
+    JsonText.putFinite(json.totals, "bits_per_weight", totals.bitsPerWeight());
+    totals.meanSnr().ifPresent(snr -> JsonText.putFinite(json.totals, "mean_snr_db", snr));
+    JsonText.putFinite(json.totals, "seconds", totals.seconds());
+    JsonText.putFinite(json.totals, "gb_per_second", totals.gigabytesPerSecond());
     json.addNotes(report.plan());
     return json;
   }
@@ -119,15 +108,6 @@ public final class ReportJson {
         .put("bytes_out", bytesOut);
   }
 
-  /// JSON has no infinity: such a number becomes null.
-  public static void putFinite(ObjectNode node, String key, double value) {
-    if (Double.isFinite(value)) {
-      node.put(key, value);
-    } else {
-      node.putNull(key);
-    }
-  }
-
   public ObjectNode root() {
     return root;
   }
@@ -137,8 +117,6 @@ public final class ReportJson {
   }
 
   public void print(PrintStream out) throws IOException {
-    String text = MAPPER.writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n";
-    out.write(text.getBytes(StandardCharsets.UTF_8));
-    out.flush();
+    JsonText.print(root, out);
   }
 }

@@ -129,8 +129,8 @@ public final class VerifyPrinter {
   }
 
   private static void putErrors(ObjectNode node, QuantError error) {
-    ReportJson.putFinite(node, "max_error", error.maxError());
-    ReportJson.putFinite(node, "relative_error", error.relative());
-    ReportJson.putFinite(node, "snr_db", error.snrDb());
+    JsonText.putFinite(node, "max_error", error.maxError());
+    JsonText.putFinite(node, "relative_error", error.relative());
+    JsonText.putFinite(node, "snr_db", error.snrDb());
   }
 }

@@ -1,0 +1,174 @@
+package dev.nibble.tools;
+
+import dev.nibble.converter.ConversionPlan;
+import dev.nibble.converter.ConversionRequest;
+import dev.nibble.converter.Converter;
+import dev.nibble.converter.TensorPlan;
+import dev.nibble.formats.Checkpoint;
+import dev.nibble.formats.Checkpoints;
+import dev.nibble.formats.quant.QuantSchemes;
+import dev.nibble.runtime.GeneratedImage;
+import dev.nibble.runtime.Generation;
+import dev.nibble.runtime.GenerationRequest;
+import dev.nibble.runtime.Pipeline;
+import dev.nibble.runtime.PipelineOptions;
+import dev.nibble.runtime.cache.NoCache;
+import dev.nibble.runtime.cache.StepCache;
+import dev.nibble.runtime.image.ImageMetrics;
+import dev.nibble.runtime.image.RgbImage;
+import dev.nibble.tools.report.Comparison;
+import dev.nibble.tools.report.Comparison.Variant;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/// Draws one picture with several weights and caches. The weights are those of the pipeline's
+/// transformer as it is and, if it is dense, converted to each scheme in a temporary folder.
+final class ComparisonRun {
+  private static final List<String> SCHEMES = List.of("nf4", "int8");
+  private static final Pattern KEPT = Pattern.compile("--keep-sensitive ([^:]+): .*");
+
+  private final Session session;
+  private final boolean quiet;
+  private final Path directory;
+  private final PipelineOptions options;
+  private final GenerationRequest request;
+  private final List<Variant> variants = new ArrayList<>();
+  private final List<String> notes = new ArrayList<>();
+
+  ComparisonRun(
+      Session session,
+      boolean quiet,
+      Path directory,
+      PipelineOptions options,
+      GenerationRequest request) {
+    this.session = session;
+    this.quiet = quiet;
+    this.directory = directory;
+    this.options = options;
+    this.request = request;
+  }
+
+  /// Draws everything.
+  ///
+  /// @param cache the rule of the second picture with each weights; a default if empty
+  Comparison compare(Optional<StepCache> cache) throws IOException {
+    List<StepCache> rules = rules(cache);
+    Path transformer = draw("dense", options, rules);
+    Optional<String> stored = storedSchemes(transformer);
+    if (stored.isPresent()) {
+      notes.add(
+          "the transformer is quantized already (%s): it is compared as it is"
+              .formatted(stored.get()));
+      variants.replaceAll(variant -> variant.withWeights(stored.get()));
+    } else {
+      compareSchemes(transformer, rules);
+    }
+    return new Comparison(variants, notes);
+  }
+
+  private static List<StepCache> rules(Optional<StepCache> cache) {
+    NoCache none = new NoCache();
+    StepCache rule = cache.orElse(none);
+    return rule.equals(none) ? List.of(none) : List.of(none, rule);
+  }
+
+  private void compareSchemes(Path transformer, List<StepCache> rules) throws IOException {
+    try (TemporaryFolder folder = TemporaryFolder.create()) {
+      for (String scheme : SCHEMES) {
+        Path converted = convert(transformer, scheme, folder.path().resolve(scheme));
+        draw(scheme, options.withTransformer(converted), rules);
+      }
+    }
+  }
+
+  /// Draws with one set of weights, once a rule; the path of the transformer that took part.
+  private Path draw(String weights, PipelineOptions opened, List<StepCache> rules)
+      throws IOException {
+    try (Pipeline pipeline = Pipeline.open(directory, opened)) {
+      warmUp(pipeline);
+      for (StepCache rule : rules) {
+        Generation generation;
+        try (StepBar bar = new StepBar(session, weights + ", " + rule.spec(), quiet)) {
+          generation = Drawing.draw(pipeline, request.withCache(rule), bar, session);
+        }
+        add(weights, generation);
+      }
+    }
+    return variants.getLast().transformer().map(part -> Path.of(part.path())).orElseThrow();
+  }
+
+  /// Java compiles what runs often while it runs: the first steps of a process are slow, and would
+  /// count against whatever is drawn first.
+  private void warmUp(Pipeline pipeline) {
+    GenerationRequest shortest = GenerationRequest.of(request.prompt()).withSteps(1);
+    if (request.width().isPresent() && request.height().isPresent()) {
+      shortest = shortest.withSize(request.width().getAsInt(), request.height().getAsInt());
+    }
+    try (StepBar bar = new StepBar(session, "warming up", quiet)) {
+      Drawing.draw(pipeline, shortest, bar, session);
+    }
+  }
+
+  private void add(String weights, Generation generation) {
+    GeneratedImage image = generation.images().getFirst();
+    RgbImage reference = variants.isEmpty() ? image.image() : variants.getFirst().image().image();
+    variants.add(
+        new Variant(
+            weights,
+            image,
+            generation.report(),
+            ImageMetrics.psnr(reference, image.image()),
+            ImageMetrics.ssim(reference, image.image())));
+  }
+
+  private static Optional<String> storedSchemes(Path transformer) throws IOException {
+    try (Checkpoint checkpoint = Checkpoints.open(transformer)) {
+      Set<String> schemes = new TreeSet<>(StoredSchemes.of(checkpoint.tensors()).values());
+      schemes.removeIf(label -> label.endsWith(" statistics"));
+      return schemes.isEmpty() ? Optional.empty() : Optional.of(String.join("+", schemes));
+    }
+  }
+
+  private Path convert(Path transformer, String scheme, Path target) throws IOException {
+    ConversionRequest.Builder builder =
+        ConversionRequest.builder(transformer)
+            .scheme(QuantSchemes.parse(scheme))
+            .keepSensitive(true)
+            .output(target);
+    options.threads().ifPresent(builder::threads);
+    Converter converter = new Converter();
+    ConversionPlan plan = converter.plan(builder.build());
+    note(plan);
+    try (ProgressBar bar = new ProgressBar(session, quiet)) {
+      converter.run(plan, bar, session.interruption().conversion());
+    }
+    return plan.target();
+  }
+
+  /// Says once which layers no scheme touches.
+  private void note(ConversionPlan plan) {
+    Set<String> kept = new LinkedHashSet<>();
+    for (TensorPlan tensor : plan.tensors()) {
+      Matcher matcher = KEPT.matcher(tensor.reason());
+      if (matcher.matches()) {
+        kept.add(matcher.group(1));
+      }
+    }
+    String note =
+        kept.isEmpty()
+            ? "nf4 and int8 are all linear layers"
+            : "nf4 and int8 are as by quantize --keep-sensitive, which keeps "
+                + String.join(", ", kept);
+    if (!notes.contains(note)) {
+      notes.add(note);
+    }
+  }
+}

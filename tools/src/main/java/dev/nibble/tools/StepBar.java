@@ -1,0 +1,48 @@
+package dev.nibble.tools;
+
+import dev.nibble.runtime.StepListener;
+
+/// How far a generation is, on a {@link StatusLine}.
+final class StepBar implements StepListener, AutoCloseable {
+  private final StatusLine status;
+  private final String label;
+  private int reused;
+
+  /// @param label what is drawn, where several things are; may be empty
+  /// @param quiet show nothing, even on a terminal
+  StepBar(Session session, String label, boolean quiet) {
+    status = new StatusLine(session, quiet);
+    this.label = label;
+    status.show(label.isEmpty() ? "reading the model" : label);
+  }
+
+  @Override
+  public void step(Progress progress) {
+    reused += progress.calls() - progress.computed();
+    status.draw((elapsed, blocks) -> line(progress, reused, label, elapsed, blocks));
+  }
+
+  /// The line, at most 79 columns wide.
+  ///
+  /// @param reused calls of the transformer so far that a step cache answered
+  static String line(
+      Progress progress, int reused, String label, long elapsedNanos, boolean blocks) {
+    double done = progress.image() * (double) progress.steps() + progress.step() + 1;
+    double part = done / ((double) progress.images() * progress.steps());
+    StringBuilder line = new StringBuilder(StatusLine.bar(part, blocks));
+    line.append("  step %d/%d".formatted(progress.step() + 1, progress.steps()));
+    if (progress.images() > 1) {
+      line.append("  picture %d/%d".formatted(progress.image() + 1, progress.images()));
+    }
+    line.append("  ").append(StatusLine.left(part, elapsedNanos));
+    if (reused > 0) {
+      line.append("  ").append(reused).append(" reused");
+    }
+    return StatusLine.cut((label.isEmpty() ? line : line.append("  ").append(label)).toString());
+  }
+
+  @Override
+  public void close() {
+    status.close();
+  }
+}
