@@ -97,8 +97,7 @@ final class ComparisonRun {
       for (StepCache rule : rules) {
         Generation generation;
         try (StepBar bar = new StepBar(session, weights + ", " + rule.spec(), quiet)) {
-          generation =
-              pipeline.generate(request.withCache(rule), bar, session.interruption().generation());
+          generation = Drawing.draw(pipeline, request.withCache(rule), bar, session);
         }
         add(weights, generation);
       }
@@ -114,7 +113,7 @@ final class ComparisonRun {
       shortest = shortest.withSize(request.width().getAsInt(), request.height().getAsInt());
     }
     try (StepBar bar = new StepBar(session, "warming up", quiet)) {
-      pipeline.generate(shortest, bar, session.interruption().generation());
+      Drawing.draw(pipeline, shortest, bar, session);
     }
   }
 

@@ -144,7 +144,7 @@ final class GenerateCommand implements Callable<Integer> {
     Generation generation;
     try (StepBar bar = new StepBar(session, "", quiet);
         Pipeline pipeline = Pipeline.open(options.directory(), options.pipeline())) {
-      generation = pipeline.generate(request, bar, session.interruption().generation());
+      generation = Drawing.draw(pipeline, request, bar, session);
     }
     List<GeneratedImage> images = generation.images();
     for (int i = 0; i < images.size(); i++) {

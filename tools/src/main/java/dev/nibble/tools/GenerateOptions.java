@@ -3,14 +3,15 @@ package dev.nibble.tools;
 import dev.nibble.runtime.GenerationRequest;
 import dev.nibble.runtime.InitialImage;
 import dev.nibble.runtime.PipelineOptions;
-import dev.nibble.runtime.cache.NoCache;
 import dev.nibble.runtime.cache.StepCache;
+import dev.nibble.runtime.cache.StepCaches;
 import dev.nibble.runtime.image.Pictures;
 import dev.nibble.runtime.image.RgbImage;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Optional;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -104,8 +105,8 @@ final class GenerateOptions {
       order = 10,
       paramLabel = "SPEC",
       description =
-          "Reuse what earlier steps computed: none (default), or a rule such as"
-              + " dbcache:threshold=0.12.")
+          "Reuse what earlier steps computed: none (default), fbcache, dbcache, teacache, fora,"
+              + " taylorseer, magcache; parameters as in dbcache:F=1,threshold=0.12.")
   private Optional<String> cache = Optional.empty();
 
   @Option(
@@ -122,33 +123,9 @@ final class GenerateOptions {
       description = "How much of --init-image to replace: above 0, up to 1 (default 0.6).")
   private Optional<Double> strength = Optional.empty();
 
-  @Option(
-      names = "--transformer",
-      order = 13,
-      paramLabel = "DIR",
-      description = "A directory or file to take the place of the pipeline's transformer.")
-  private Optional<Path> transformer = Optional.empty();
-
-  @Option(
-      names = "--vae",
-      order = 14,
-      paramLabel = "DIR",
-      description = "The same for its autoencoder.")
-  private Optional<Path> vae = Optional.empty();
-
-  @Option(
-      names = "--text-encoder",
-      order = 15,
-      paramLabel = "DIR",
-      description = "The same for its text encoder.")
-  private Optional<Path> textEncoder = Optional.empty();
-
-  @Option(
-      names = "--threads",
-      order = 30,
-      paramLabel = "N",
-      description = "Threads that compute (default: all processors).")
-  private Optional<Integer> threads = Optional.empty();
+  @SuppressWarnings("NullAway.Init") // picocli sets it
+  @Mixin
+  private PipelineFlags pipeline;
 
   Path directory() {
     return directory;
@@ -159,8 +136,16 @@ final class GenerateOptions {
   }
 
   /// The rule that `--cache` names, if it was given.
-  Optional<StepCache> cache() {
-    return cache.map(this::parseCache);
+  Optional<StepCache> cache() throws IOException {
+    return cache.isPresent() ? Optional.of(parse(cache.get())) : Optional.empty();
+  }
+
+  private StepCache parse(String rule) throws IOException {
+    try {
+      return StepCaches.parse(rule);
+    } catch (IllegalArgumentException e) {
+      throw new ParameterException(spec.commandLine(), String.valueOf(e.getMessage()), e);
+    }
   }
 
   /// Checks what can be checked before any file is touched.
@@ -183,9 +168,7 @@ final class GenerateOptions {
         "--strength belongs to --init-image: give both, or leave it out");
     double share = strength.orElse(1.0);
     require(share > 0 && share <= 1, "--strength takes a number above 0, up to 1, not " + share);
-    int workers = threads.orElse(1);
-    require(workers >= 1 && workers <= 1024, "--threads takes 1 to 1024, not " + workers);
-    cache();
+    pipeline();
   }
 
   private void require(boolean holds, String message) {
@@ -194,26 +177,9 @@ final class GenerateOptions {
     }
   }
 
-  private StepCache parseCache(String text) {
-    if (text.equals("none")) {
-      return new NoCache();
-    }
-    throw new ParameterException(spec.commandLine(), "--cache " + text + ": unknown rule");
-  }
-
   /// How to open the pipeline.
   PipelineOptions pipeline() {
-    PipelineOptions options = PipelineOptions.defaults();
-    if (transformer.isPresent()) {
-      options = options.withTransformer(transformer.get());
-    }
-    if (vae.isPresent()) {
-      options = options.withVae(vae.get());
-    }
-    if (textEncoder.isPresent()) {
-      options = options.withTextEncoder(textEncoder.get());
-    }
-    return threads.isPresent() ? options.withThreads(threads.get()) : options;
+    return pipeline.options(spec);
   }
 
   /// What to draw. Reads the picture of `--init-image`.

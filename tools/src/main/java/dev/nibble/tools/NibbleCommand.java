@@ -8,11 +8,16 @@ import picocli.CommandLine.Spec;
 /// The root of the command line; does nothing by itself.
 @Command(
     name = "nibble",
-    description = "Makes diffusion checkpoints smaller, as diffusers and transformers open them.",
+    description = "Makes diffusion models small and fast, and draws with them.",
     mixinStandardHelpOptions = true,
     versionProvider = ToolVersion.class,
     synopsisSubcommandLabel = "COMMAND",
-    footer = {"", "Example:", "  nibble quantize model.safetensors --nf4 --skip img_mod"})
+    footer = {
+      "",
+      "Examples:",
+      "  nibble quantize model.safetensors --nf4 --skip img_mod",
+      "  nibble generate Z-Image/ --prompt 'a red fox' -o fox.png"
+    })
 final class NibbleCommand implements Runnable {
   private final Session session;
 

@@ -54,6 +54,7 @@ public final class NibbleMain {
     CommandLine line = new CommandLine(new NibbleCommand(session));
     line.addSubcommand(new QuantizeCommand(session));
     line.addSubcommand(new GenerateCommand(session));
+    line.addSubcommand(new CalibrateCommand(session));
     line.addSubcommand(new InspectCommand(session));
     line.addSubcommand(new DequantizeCommand(session));
     line.addSubcommand(new VerifyCommand(session));

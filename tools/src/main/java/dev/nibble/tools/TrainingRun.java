@@ -15,14 +15,16 @@ final class TrainingRun {
     "nf4", "fp4", "int8", "absmax8", "affine8", "bnb8-dynamic"
   };
 
+  private static final String CHECKPOINT = "emoji-qwen/transformer-qwen";
+
   private TrainingRun() {}
 
   /// @param args `plain` or `compute`; the project's root; a folder to work in, which must not
   ///   exist
   public static void main(String[] args) throws IOException {
-    Path model = Path.of(args[1], "fixtures/models/emoji-qwen/transformer-qwen");
+    Path models = Path.of(args[1], "fixtures/models");
     for (List<String> command :
-        args[0].equals("plain") ? plain(model) : compute(model, Path.of(args[2]))) {
+        args[0].equals("plain") ? plain(models) : compute(models, Path.of(args[2]))) {
       Interrupts.install(Session.ofProcess(System.out)).ended(0);
       PrintStream nowhere = new PrintStream(OutputStream.nullOutputStream(), false);
       int code = NibbleMain.run(command.toArray(String[]::new), nowhere, System.err);
@@ -30,18 +32,21 @@ final class TrainingRun {
     }
   }
 
-  private static List<List<String>> plain(Path model) {
+  private static List<List<String>> plain(Path models) {
+    Path model = models.resolve(CHECKPOINT);
     return List.of(
         List.of("--help"),
         List.of("--version"),
         List.of("quantize", "--help"),
+        List.of("generate", "--help"),
         List.of("inspect", "--help"),
         List.of("inspect", model.toString()),
         List.of("inspect", model.toString(), "--json"),
         List.of("completion"));
   }
 
-  private static List<List<String>> compute(Path model, Path work) throws IOException {
+  private static List<List<String>> compute(Path models, Path work) throws IOException {
+    Path model = models.resolve(CHECKPOINT);
     Files.createDirectories(work);
     List<List<String>> commands = new ArrayList<>();
     for (String scheme : SCHEMES) {
@@ -52,6 +57,9 @@ final class TrainingRun {
     }
     commands.add(List.of("dequantize", work.resolve("nf4").toString(), "--force"));
     commands.add(List.of("quantize", model.toString(), "--nf4", "--dry-run"));
+    String picture = work.resolve("picture.png").toString();
+    String pipeline = models.resolve("emoji-zimage").toString();
+    commands.add(List.of("generate", pipeline, "--prompt", "red apple", "-o", picture));
     return commands;
   }
 }

@@ -21,6 +21,8 @@ import com.tngtech.archunit.library.dependencies.SlicesRuleDefinition;
 import dev.nibble.converter.planted.Upward;
 import dev.nibble.formats.plantedone.Offender;
 import dev.nibble.formats.plantedtwo.Accomplice;
+import dev.nibble.runtime.models.planted.CacheAware;
+import dev.nibble.runtime.planted.Sideways;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
@@ -30,7 +32,7 @@ import org.junit.jupiter.api.Test;
 /// so that none of them passes because it looks at nothing.
 class ArchitectureTest {
   private static final String ROOT = "dev.nibble.";
-  private static final List<String> MODULES = List.of("formats", "converter", "tools");
+  private static final List<String> MODULES = List.of("formats", "converter", "runtime", "tools");
 
   private static JavaClasses classes;
 
@@ -53,7 +55,8 @@ class ArchitectureTest {
         .resideInAPackage("dev.nibble.formats..")
         .should()
         .dependOnClassesThat()
-        .resideInAnyPackage("dev.nibble.converter..", "dev.nibble.tools..", "picocli..");
+        .resideInAnyPackage(
+            "dev.nibble.converter..", "dev.nibble.runtime..", "dev.nibble.tools..", "picocli..");
   }
 
   private static ArchRule converterKnowsOnlyFormats() {
@@ -62,7 +65,26 @@ class ArchitectureTest {
         .resideInAPackage("dev.nibble.converter..")
         .should()
         .dependOnClassesThat()
-        .resideInAnyPackage("dev.nibble.tools..", "picocli..");
+        .resideInAnyPackage("dev.nibble.runtime..", "dev.nibble.tools..", "picocli..");
+  }
+
+  private static ArchRule runtimeKnowsOnlyFormats() {
+    return noClasses()
+        .that()
+        .resideInAPackage("dev.nibble.runtime..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage("dev.nibble.converter..", "dev.nibble.tools..", "picocli..");
+  }
+
+  /// Caches take models through their blocks; a model does not know that it is cached.
+  private static ArchRule modelsKnowNoCaches() {
+    return noClasses()
+        .that()
+        .resideInAPackage("dev.nibble.runtime.models..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("dev.nibble.runtime.cache..");
   }
 
   private static ArchRule vectorsOnlyInSimd() {
@@ -144,6 +166,8 @@ class ArchitectureTest {
   void modulesPointDownwards() {
     formatsKnowsNobody().check(classes);
     converterKnowsOnlyFormats().check(classes);
+    runtimeKnowsOnlyFormats().check(classes);
+    modelsKnowNoCaches().check(classes);
   }
 
   @Test
@@ -169,11 +193,15 @@ class ArchitectureTest {
   @Test
   void everyRuleNoticesItsOffender() {
     JavaClasses planted =
-        new ClassFileImporter().importClasses(Offender.class, Accomplice.class, Upward.class);
+        new ClassFileImporter()
+            .importClasses(
+                Offender.class, Accomplice.class, Upward.class, Sideways.class, CacheAware.class);
     for (ArchRule rule :
         List.of(
             formatsKnowsNobody(),
             converterKnowsOnlyFormats(),
+            runtimeKnowsOnlyFormats(),
+            modelsKnowNoCaches(),
             vectorsOnlyInSimd(),
             onlyToolsPrints(),
             apiDoesNotLeakInternals(),

@@ -47,7 +47,16 @@ class NibbleMainTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"quantize", "inspect", "dequantize", "verify", "completion"})
+  @ValueSource(
+      strings = {
+        "quantize",
+        "generate",
+        "calibrate",
+        "inspect",
+        "dequantize",
+        "verify",
+        "completion"
+      })
   void helpGoesToStandardOutput(String command) {
     CommandRun run = CommandRun.of(command, "--help");
     assertEquals(0, run.code());
@@ -85,7 +94,8 @@ class NibbleMainTest {
   void completionNamesEveryCommand() {
     CommandRun run = CommandRun.of("completion");
     assertEquals(0, run.code());
-    for (String word : List.of("quantize", "inspect", "--min-snr", "--no-double-quant")) {
+    for (String word :
+        List.of("quantize", "inspect", "--min-snr", "--no-double-quant", "--cfg-truncation")) {
       assertTrue(run.out().contains(word), word);
     }
     assertFalse(run.out().contains("OldClasses"));

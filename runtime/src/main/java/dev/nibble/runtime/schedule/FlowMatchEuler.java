@@ -1,10 +1,7 @@
 package dev.nibble.runtime.schedule;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.nibble.formats.FormatException;
-import dev.nibble.formats.FormatException.Where;
-import dev.nibble.formats.UnsupportedException;
 import dev.nibble.formats.io.JsonFile;
+import dev.nibble.runtime.weights.ModelConfig;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -22,7 +19,13 @@ import java.util.OptionalDouble;
 /// @param shift how levels are shifted
 /// @param shiftTerminal level of the last step, if they are stretched
 public record FlowMatchEuler(int trainTimesteps, Shift shift, OptionalDouble shiftTerminal) {
-  private static final String CLASS = "FlowMatchEulerDiscreteScheduler";
+  private static final List<String> UNSUPPORTED =
+      List.of(
+          "use_karras_sigmas",
+          "use_exponential_sigmas",
+          "use_beta_sigmas",
+          "invert_sigmas",
+          "stochastic_sampling");
 
   /// The levels that are shifted.
   public enum Spacing {
@@ -53,60 +56,41 @@ public record FlowMatchEuler(int trainTimesteps, Shift shift, OptionalDouble shi
 
   /// Reads `scheduler_config.json`.
   ///
-  /// @throws FormatException if it doesn't describe such a scheduler
-  /// @throws UnsupportedException if it asks for another kind of levels
+  /// @throws dev.nibble.formats.FormatException if it doesn't describe such a scheduler
+  /// @throws dev.nibble.formats.UnsupportedException if it asks for another kind of levels
   public static FlowMatchEuler open(Path file) throws IOException {
-    return of(JsonFile.object(file), file);
+    return of(new ModelConfig(file, JsonFile.object(file)));
   }
 
-  private static FlowMatchEuler of(ObjectNode json, Path file) {
-    var config = new SchedulerConfig(json, file);
-    String name = json.path("_class_name").asText(CLASS);
-    if (!name.equals(CLASS)) {
-      throw new UnsupportedException(
-          file.toString(), "scheduler '%s' can't be run: nibble runs %s".formatted(name, CLASS));
+  private static FlowMatchEuler of(ModelConfig config) {
+    config.require("_class_name", "FlowMatchEulerDiscreteScheduler");
+    for (String option : UNSUPPORTED) {
+      config.require(option, false);
     }
-    for (String option :
-        List.of(
-            "use_karras_sigmas",
-            "use_exponential_sigmas",
-            "use_beta_sigmas",
-            "invert_sigmas",
-            "stochastic_sampling")) {
-      if (config.flag(option)) {
-        throw new UnsupportedException(
-            file.toString(), "%s can't be used: set it to false".formatted(option));
-      }
-    }
-    OptionalDouble terminal = config.optionalNumber("shift_terminal");
-    if (terminal.isPresent() && terminal.getAsDouble() == 0) {
-      terminal = OptionalDouble.empty(); // as diffusers, to which 0 is not set
-    }
+    double terminal = config.number("shift_terminal", 0); // diffusers takes 0 for none, too
     return new FlowMatchEuler(
-        config.size("num_train_timesteps", 1000), shift(config, json, file), terminal);
+        config.count("num_train_timesteps", 1000),
+        shift(config),
+        terminal == 0 ? OptionalDouble.empty() : OptionalDouble.of(terminal));
   }
 
-  private static Shift shift(SchedulerConfig config, ObjectNode json, Path file) {
-    if (!config.flag("use_dynamic_shifting")) {
+  private static Shift shift(ModelConfig config) {
+    if (!config.flag("use_dynamic_shifting", false)) {
       return new Shift.Fixed(config.number("shift", 1));
     }
-    String type = json.path("time_shift_type").asText("exponential");
-    if (!type.equals("exponential") && !type.equals("linear")) {
-      throw new FormatException(
-          Where.in(file), "time_shift_type 'exponential' or 'linear'", "'" + type + "'");
-    }
-    int baseTokens = config.size("base_image_seq_len", 256);
-    int maxTokens = config.size("max_image_seq_len", 4096);
+    boolean linear = config.text("time_shift_type").equals("linear");
+    config.require("time_shift_type", linear ? "linear" : "exponential");
+    int baseTokens = config.count("base_image_seq_len", 256);
+    int maxTokens = config.count("max_image_seq_len", 4096);
     if (baseTokens == maxTokens) {
-      throw new FormatException(
-          Where.in(file), "max_image_seq_len above base_image_seq_len", "both " + maxTokens);
+      throw config.wrong("max_image_seq_len above base_image_seq_len", "both " + maxTokens);
     }
     return new Shift.Dynamic(
         config.number("base_shift", 0.5),
         config.number("max_shift", 1.15),
         baseTokens,
         maxTokens,
-        type.equals("exponential"));
+        !linear);
   }
 
   /// The schedule of a pipeline that spaces levels as Z-Image.

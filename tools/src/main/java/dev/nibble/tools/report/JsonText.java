@@ -38,9 +38,17 @@ public final class JsonText {
     }
   }
 
+  static ObjectNode object() {
+    return MAPPER.createObjectNode();
+  }
+
+  /// Indented, with a line break at the end.
+  static String text(ObjectNode root) {
+    return root.toPrettyString() + "\n";
+  }
+
   public static void print(ObjectNode root, PrintStream out) throws IOException {
-    String text = MAPPER.writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n";
-    out.write(text.getBytes(StandardCharsets.UTF_8));
+    out.write(text(root).getBytes(StandardCharsets.UTF_8));
     out.flush();
   }
 }
