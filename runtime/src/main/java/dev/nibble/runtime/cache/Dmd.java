@@ -10,7 +10,10 @@ import dev.nibble.runtime.tensor.Ops;
 /// [x_2 .. x_n]`, of S the values above 1e-4 of the largest (or the `rank` largest), `Ã = Uᵀ X' V
 /// (S + ridge)^-1 = W Λ W^-1`, `Φ = X' V (S + ridge)^-1 W`, b the least squares solution of `Φ b =
 /// x_n`. The value e steps after the last is `Re Φ Λ^(e/h) b`; the last value where that is not
-/// finite. With fewer than 4: a Taylor series of order 1, as {@link TaylorSeer} makes it.
+/// finite. With fewer than 4: `x_n + (x_n - x_(n-2)) · e / h`, with h the last spacing; `x_n` where
+/// `x_(n-2)` does not exist or `x_n` is of the first three steps. (The source means {@link
+/// TaylorSeer} there, but takes the difference to the last value but two. It is kept, since the
+/// published results were made with it.)
 ///
 /// The result is a linear combination of `x_2 .. x_n`, and its coefficients follow from the
 /// products `x_iᵀ x_j` alone: no matrix as long as a tensor is made.

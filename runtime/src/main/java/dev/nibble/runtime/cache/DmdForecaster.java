@@ -110,15 +110,16 @@ final class DmdForecaster implements Forecaster {
     return products;
   }
 
+  /// The source's series: the change from the last but two, over the last spacing.
   private Tensor taylor(int step, Ops ops) {
     Snapshot now = snapshots.getLast();
-    if (snapshots.size() < 2 || now.step - first <= TaylorSeer.QUIET_STEPS) {
+    int size = snapshots.size();
+    if (size < 3 || now.step - first <= TaylorSeer.QUIET_STEPS) {
       return ops.linearCombination(new float[] {1}, List.of(now.value));
     }
-    Snapshot before = snapshots.get(snapshots.size() - 2);
-    float slope = (float) (step - now.step) / (now.step - before.step);
+    float slope = (float) (step - now.step) / (now.step - snapshots.get(size - 2).step);
     try (Region region = ops.region()) {
-      Tensor change = ops.sub(now.value, before.value);
+      Tensor change = ops.sub(now.value, snapshots.get(size - 3).value);
       return region.keep(ops.linearCombination(new float[] {1, slope}, List.of(now.value, change)));
     }
   }

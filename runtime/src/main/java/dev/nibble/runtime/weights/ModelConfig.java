@@ -44,6 +44,15 @@ public final class ModelConfig {
     return value.intValue();
   }
 
+  /// A count of 1 or more, or another where the key is missing.
+  public int count(String key, int otherwise) {
+    int value = has(key) ? integer(key) : otherwise;
+    if (value < 1) {
+      throw wrong(key, "a number of 1 or more", json.path(key));
+    }
+    return value;
+  }
+
   /// A number.
   public double number(String key) {
     JsonNode value = json.path(key);
@@ -99,6 +108,16 @@ public final class ModelConfig {
     if (has(key) && !json.path(key).asText().equals(wanted.toString())) {
       throw new UnsupportedException(
           file.toString(), "'%s' is %s: nibble runs %s".formatted(key, json.path(key), wanted));
+    }
+  }
+
+  /// Refuses a list that has anything but the wanted value.
+  public void requireAll(String key, String wanted) {
+    for (JsonNode item : json.path(key)) {
+      if (!item.asText().equals(wanted)) {
+        throw new UnsupportedException(
+            file.toString(), "'%s' has %s: nibble runs %s".formatted(key, item, wanted));
+      }
     }
   }
 

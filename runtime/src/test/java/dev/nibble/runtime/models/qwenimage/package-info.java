@@ -1,0 +1,4 @@
+@NullMarked
+package dev.nibble.runtime.models.qwenimage;
+
+import org.jspecify.annotations.NullMarked;
