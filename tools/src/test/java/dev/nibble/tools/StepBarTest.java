@@ -22,8 +22,11 @@ class StepBarTest {
   @Test
   void showsPicturesReuseAndLabelWhereThereAreSuch() {
     assertEquals(
-        " 75% ##################......  nf4  step 10/20  picture 2/2  0:05 left  7 reused",
-        StepBar.line(new Progress(1, 2, 9, 20, 0, 2), 7, "nf4", 15 * SECOND, false));
+        " 75% ##################......  step 10/20  picture 2/2  0:05 left  7 reused",
+        StepBar.line(new Progress(1, 2, 9, 20, 0, 2), 7, "", 15 * SECOND, false));
+    assertEquals(
+        " 50% ############............  nf4, cache fora  step 10/20  0:15 left  7 reused",
+        StepBar.line(new Progress(0, 1, 9, 20, 0, 2), 7, "nf4, cache fora", 15 * SECOND, false));
     String longest = StepBar.line(new Progress(0, 1, 0, 9, 1, 1), 1, "x".repeat(99), 1, true);
     assertEquals(79, longest.length());
   }
