@@ -73,11 +73,11 @@ record PipelineDirectory(Path path, Path transformer, Path textEncoder, Path vae
         path.resolve("scheduler").resolve("scheduler_config.json"), "the scheduler's settings");
   }
 
-  /// The configuration that a component of the pipeline's own has, for a file that replaces it and
-  /// has none beside it.
-  Optional<ObjectNode> config(String component) throws IOException {
-    Path file = path.resolve(component).resolve("config.json");
-    return Files.isRegularFile(file) ? Optional.of(JsonFile.object(file)) : Optional.empty();
+  /// The configuration of a component of the pipeline's own, for a file that replaces the component
+  /// and has none beside it.
+  Path config(String component) {
+    return required(
+        path.resolve(component).resolve("config.json"), "the " + component + "'s sizes");
   }
 
   /// What `nibble.json` says, laid over the family's defaults.

@@ -96,7 +96,9 @@ final class ComparisonRun {
       warmUp(pipeline);
       for (StepCache rule : rules) {
         Generation generation;
-        try (StepBar bar = new StepBar(session, weights + ", " + rule.spec(), quiet)) {
+        try (StepBar bar =
+            new StepBar(
+                session, weights + ", cache " + rule.spec().replaceFirst(":.*", ""), quiet)) {
           generation = Drawing.draw(pipeline, request.withCache(rule), bar, session);
         }
         add(weights, generation);

@@ -68,7 +68,7 @@ final class ErrorRenderer {
       case OutOfMemoryError e ->
           "out of memory ("
               + e.getMessage()
-              + "): lower --threads or --memory, or give Java more with JAVA_TOOL_OPTIONS=-Xmx2g";
+              + "): lower --threads, --memory or --size, or give Java more with JAVA_TOOL_OPTIONS=-Xmx2g";
       case InternalError e when isMappedFault(e) ->
           "a file that was being read became shorter or unreadable (truncated by another program,"
               + " or a disk or network fault): check the source and run this again";

@@ -8,7 +8,7 @@ final class StepBar implements StepListener, AutoCloseable {
   private final String label;
   private int reused;
 
-  /// @param label what is drawn, where several things are; may be empty
+  /// @param label what is drawn, in a few words, where several things are; may be empty
   /// @param quiet show nothing, even on a terminal
   StepBar(Session session, String label, boolean quiet) {
     status = new StatusLine(session, quiet);
@@ -30,6 +30,9 @@ final class StepBar implements StepListener, AutoCloseable {
     double done = progress.image() * (double) progress.steps() + progress.step() + 1;
     double part = done / ((double) progress.images() * progress.steps());
     StringBuilder line = new StringBuilder(StatusLine.bar(part, blocks));
+    if (!label.isEmpty()) {
+      line.append("  ").append(label);
+    }
     line.append("  step %d/%d".formatted(progress.step() + 1, progress.steps()));
     if (progress.images() > 1) {
       line.append("  picture %d/%d".formatted(progress.image() + 1, progress.images()));
@@ -38,7 +41,7 @@ final class StepBar implements StepListener, AutoCloseable {
     if (reused > 0) {
       line.append("  ").append(reused).append(" reused");
     }
-    return StatusLine.cut((label.isEmpty() ? line : line.append("  ").append(label)).toString());
+    return StatusLine.cut(line.toString());
   }
 
   @Override

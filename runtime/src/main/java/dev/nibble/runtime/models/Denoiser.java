@@ -13,6 +13,15 @@ public interface Denoiser {
   /// Number of blocks that step caches may skip.
   int trunkBlocks();
 
+  /// Channels of the latents.
+  int latentChannels();
+
+  /// Latent pixels that a token is wide and high.
+  int patch();
+
+  /// Width of the text features.
+  int featureDim();
+
   /// What stays the same for all steps of a request.
   ///
   /// @param features of each item of the batch, `[tokens, D]`

@@ -18,7 +18,11 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
 
 /// The weights of one component of a pipeline, from its directory or file. Matrices stay mapped in
 /// their stored form, dense or quantized; small parameters are copied. Owns the mapping and the
@@ -71,6 +75,26 @@ public final class ComponentWeights implements AutoCloseable {
   /// Bytes that the weights hold in memory and in mapped files, in their stored form.
   public long byteSize() {
     return store.byteSize();
+  }
+
+  /// How the matrices are stored, most frequent first, such as `nf4 x 100, bf16 x 4`.
+  public String summary() {
+    Map<String, Integer> counts = new TreeMap<>();
+    for (LogicalTensor tensor : model.tensors().values()) {
+      switch (tensor) {
+        case LogicalTensor.Dense(TensorInfo info) -> {
+          if (info.shape().rank() >= 2) {
+            counts.merge(info.dtype().name().toLowerCase(Locale.ROOT), 1, Integer::sum);
+          }
+        }
+        case LogicalTensor.Quantized quantized ->
+            counts.merge(quantized.tensor().scheme().id(), 1, Integer::sum);
+      }
+    }
+    return counts.entrySet().stream()
+        .sorted(Map.Entry.<String, Integer>comparingByValue().reversed())
+        .map(entry -> entry.getKey() + " x " + entry.getValue())
+        .collect(Collectors.joining(", "));
   }
 
   /// A small parameter in float32.

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.nibble.formats.FormatException;
 import dev.nibble.formats.FormatException.Where;
 import dev.nibble.formats.UnsupportedException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -18,6 +19,13 @@ public final class ModelConfig {
   public ModelConfig(Path file, ObjectNode json) {
     this.file = file;
     this.json = json;
+  }
+
+  /// Where the configuration of a model lies: in its directory, or beside its file.
+  public static Path beside(Path model) {
+    return Files.isDirectory(model)
+        ? model.resolve("config.json")
+        : model.resolveSibling("config.json");
   }
 
   /// The file, for messages.

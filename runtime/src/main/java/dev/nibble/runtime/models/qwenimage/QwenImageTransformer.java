@@ -70,6 +70,21 @@ public final class QwenImageTransformer implements Denoiser {
     return blocks.size();
   }
 
+  @Override
+  public int latentChannels() {
+    return config.outChannels();
+  }
+
+  @Override
+  public int patch() {
+    return PackedLatents.PATCH;
+  }
+
+  @Override
+  public int featureDim() {
+    return config.textDim();
+  }
+
   /// @param text embedded text tokens, `[1, Ttext, dim]`
   /// @param rope of [text, picture]
   private record Given(Tensor text, RopeTable rope) implements Conditioning {

@@ -86,6 +86,21 @@ public final class ZImageTransformer implements Denoiser {
   }
 
   @Override
+  public int latentChannels() {
+    return config.inChannels();
+  }
+
+  @Override
+  public int patch() {
+    return config.patch();
+  }
+
+  @Override
+  public int featureDim() {
+    return config.captionDim();
+  }
+
+  @Override
   public Conditioning condition(List<Tensor> features, int height, int width, Ops ops) {
     return captionSide.condition(
         features, height / config.patch(), width / config.patch(), config, ops);
