@@ -26,7 +26,7 @@ final class MatMul {
   /// Steps of a product before the next rows of W: a panel's part of that length stays in cache.
   private static final int STEPS = 512;
 
-  /// Largest task in rows of W.
+  /// Largest task in rows of W: whole tiles of the product, and of the transposition of its result.
   private static final int MOST_ROWS = 48;
 
   /// Up to this many rows of X go the way of dot products.
@@ -146,8 +146,8 @@ final class MatMul {
 
   /// Enough tasks that no thread waits long for another, and rows that fit a cache.
   private int taskRows(Product p) {
-    int even = Math.ceilDiv(p.n, 3 * machine.workers().threads());
     int fitting = Math.min(MOST_ROWS, WEIGHT_ELEMENTS / Math.max(1, p.k));
+    int even = Math.ceilDiv(p.n, machine.workers().threads());
     int tiles = Math.min(even, fitting) / Kernels.TILE;
     return Math.max(1, tiles) * Kernels.TILE;
   }

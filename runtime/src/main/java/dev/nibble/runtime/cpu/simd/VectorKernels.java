@@ -4,12 +4,18 @@ import static jdk.incubator.vector.VectorOperators.EQ;
 import static jdk.incubator.vector.VectorOperators.GT;
 
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /// {@link ScalarKernels} with the Vector API, bit for bit.
 final class VectorKernels implements Kernels {
   static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
   private static final int LANES = FLOATS.length();
+
+  private static final VectorShuffle<Float> UPPER_8 = VectorShuffle.iota(FLOATS, 8, 1, true);
+  private static final VectorShuffle<Float> UPPER_4 = VectorShuffle.iota(FLOATS, 4, 1, true);
+  private static final VectorShuffle<Float> UPPER_2 = VectorShuffle.iota(FLOATS, 2, 1, true);
+  private static final VectorShuffle<Float> UPPER_1 = VectorShuffle.iota(FLOATS, 1, 1, true);
 
   private final ScalarKernels scalar = new ScalarKernels(LANES);
 
@@ -54,7 +60,32 @@ final class VectorKernels implements Kernels {
       float[] to,
       int toAt,
       int toStride) {
-    scalar.transpose(from, fromAt, fromStride, rows, columns, to, toAt, toStride);
+    int size = VectorTranspose.SIZE;
+    if (LANES != size || rows < size || columns < size) {
+      scalar.transpose(from, fromAt, fromStride, rows, columns, to, toAt, toStride);
+      return;
+    }
+    int inner = columns - columns % size;
+    int i = 0;
+    for (; i <= rows - size; i += size) {
+      VectorTranspose.rows(
+          from, fromAt + i * fromStride, fromStride, inner, to, toAt + i, toStride);
+    }
+    if (i < rows) {
+      scalar.transpose(
+          from, fromAt + i * fromStride, fromStride, rows - i, columns, to, toAt + i, toStride);
+    }
+    if (inner < columns) {
+      scalar.transpose(
+          from,
+          fromAt + inner,
+          fromStride,
+          i,
+          columns - inner,
+          to,
+          toAt + inner * toStride,
+          toStride);
+    }
   }
 
   @Override
@@ -99,6 +130,9 @@ final class VectorKernels implements Kernels {
       s2 = load(a, aAt + i + 2 * LANES).fma(load(b, bAt + i + 2 * LANES), s2);
       s3 = load(a, aAt + i + 3 * LANES).fma(load(b, bAt + i + 3 * LANES), s3);
     }
+    if (whole == count) {
+      return byHalves(s0.add(s2).add(s1.add(s3)));
+    }
     float[] partial = partialSums(s0, s1, s2, s3);
     for (int i = whole; i < count; i++) {
       partial[i - whole] = Math.fma(a[aAt + i], b[bAt + i], partial[i - whole]);
@@ -118,6 +152,9 @@ final class VectorKernels implements Kernels {
       s1 = s1.add(load(a, at + i + LANES));
       s2 = s2.add(load(a, at + i + 2 * LANES));
       s3 = s3.add(load(a, at + i + 3 * LANES));
+    }
+    if (whole == count) {
+      return byHalves(s0.add(s2).add(s1.add(s3)));
     }
     float[] partial = partialSums(s0, s1, s2, s3);
     for (int i = whole; i < count; i++) {
@@ -143,12 +180,26 @@ final class VectorKernels implements Kernels {
       FloatVector d3 = load(a, at + i + 3 * LANES).sub(centre);
       s3 = d3.fma(d3, s3);
     }
+    if (whole == count) {
+      return byHalves(s0.add(s2).add(s1.add(s3)));
+    }
     float[] partial = partialSums(s0, s1, s2, s3);
     for (int i = whole; i < count; i++) {
       float d = a[at + i] - centre;
       partial[i - whole] = Math.fma(d, d, partial[i - whole]);
     }
     return ScalarKernels.byHalves(partial);
+  }
+
+  /// {@link ScalarKernels#byHalves} of one vector. (Its own reduction may add in any order.)
+  private static float byHalves(FloatVector sums) {
+    FloatVector sum = sums;
+    if (LANES == 16) {
+      sum = sum.add(sum.rearrange(UPPER_8));
+    }
+    sum = sum.add(sum.rearrange(UPPER_4));
+    sum = sum.add(sum.rearrange(UPPER_2));
+    return sum.add(sum.rearrange(UPPER_1)).lane(0);
   }
 
   private static float[] partialSums(
