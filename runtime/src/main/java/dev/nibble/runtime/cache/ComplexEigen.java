@@ -7,6 +7,9 @@ package dev.nibble.runtime.cache;
 final class ComplexEigen {
   private static final int STEPS = 60;
 
+  /// A size whose square is still a normal number.
+  private static final double TINY = 1e-150;
+
   private final Complex[] values;
   private final Complex[][] vectors;
 
@@ -37,7 +40,7 @@ final class ComplexEigen {
         size = Math.hypot(size, matrix[i][j]);
       }
     }
-    double negligible = Math.ulp(1.0) * size;
+    double negligible = Math.max(Math.ulp(1.0) * size, TINY);
     for (int last = n - 1; last > 0; last--) {
       for (int step = 1; step <= STEPS && off(t, last) > negligible; step++) {
         // A shift of another kind now and then breaks cycles.

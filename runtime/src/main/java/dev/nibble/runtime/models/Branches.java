@@ -9,7 +9,8 @@ public interface Branches {
   /// Computes every module.
   Branches COMPUTE = (_, _, module) -> module.get();
 
-  /// The output of a module: the raw one, before any norm or gate that follows.
+  /// The output of a module: the raw one, before any norm or gate that follows. It belongs to the
+  /// region that is open.
   ///
   /// @param block index in the trunk
   /// @param module computes it, in the region that is open

@@ -7,6 +7,7 @@ import dev.nibble.runtime.cpu.CpuBackend;
 import dev.nibble.runtime.models.Denoiser;
 import dev.nibble.runtime.models.Denoiser.Conditioning;
 import dev.nibble.runtime.models.GuidanceOptions;
+import dev.nibble.runtime.models.qwenimage.QwenImageTransformer;
 import dev.nibble.runtime.models.zimage.ZImageTransformer;
 import dev.nibble.runtime.schedule.FlowMatchEuler;
 import dev.nibble.runtime.schedule.Schedule;
@@ -29,7 +30,9 @@ final class GoldenModels implements AutoCloseable {
   private final CpuBackend backend = new CpuBackend();
   private final FlowMatchEuler scheduler;
   private final ComponentWeights zImageWeights;
+  private final ComponentWeights qwenWeights;
   private final Denoiser zImage;
+  private final Denoiser qwen;
 
   /// @param latents after each step, `[16, 8, 8]`
   record Run(List<StepDecision> decisions, List<float[]> latents) {}
@@ -39,7 +42,9 @@ final class GoldenModels implements AutoCloseable {
     scheduler =
         FlowMatchEuler.open(Fixtures.path("models/emoji-zimage/scheduler/scheduler_config.json"));
     zImageWeights = open("models/emoji-zimage/transformer");
+    qwenWeights = open("models/emoji-qwen/transformer-qwen");
     zImage = ZImageTransformer.load(zImageWeights, config(zImageWeights));
+    qwen = QwenImageTransformer.load(qwenWeights, config(qwenWeights));
   }
 
   private ComponentWeights open(String fixture) throws IOException {
@@ -56,7 +61,7 @@ final class GoldenModels implements AutoCloseable {
     String mode = golden.get("mode").asText();
     String prompt = golden.get("prompt").asText();
     GuidanceOptions guidance = GuidanceOptions.of(golden.path("scale").asDouble(0));
-    Denoiser model = zImage;
+    Denoiser model = golden.get("model").asText().equals("qwen") ? qwen : zImage;
     Schedule schedule = scheduler.schedule(steps, TOKENS);
     try (Ops ops = backend.newOps("test")) {
       CacheRun run = rule.start(new CachePlan(steps, mode.equals("separate")), ops);
@@ -112,6 +117,7 @@ final class GoldenModels implements AutoCloseable {
   @Override
   public void close() {
     zImageWeights.close();
+    qwenWeights.close();
     backend.close();
   }
 }
