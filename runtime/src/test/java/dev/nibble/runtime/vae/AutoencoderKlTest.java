@@ -108,6 +108,21 @@ class AutoencoderKlTest {
     }
   }
 
+  /// The widest activations are 64 channels at full size; without freeing there would be some 20.
+  @Test
+  void holdsNoMoreThanFourActivations() throws IOException {
+    int side = 64;
+    long widest = 4L * 64 * side * side;
+    try (var weights = weights(FIXTURE)) {
+      var vae = AutoencoderKl.decoder(weights, config(weights));
+      Tensor latents = ops.fromHost(new float[16 * 8 * 8], 1, 16, 8, 8);
+      long before = backend.openBytes();
+      var peak = new PeakOps(ops, backend);
+      vae.decode(latents, peak.ops());
+      assertTrue(peak.bytes() - before <= 4 * widest, () -> peak.bytes() - before + " bytes");
+    }
+  }
+
   @Test
   void wrongShapesAreRefused() throws IOException {
     try (var weights = weights(TINY)) {
