@@ -36,17 +36,26 @@ abstract class BlockDecoder implements WeightDecoder {
     float[] out = new float[(int) Math.min(count, BUFFER)];
     for (long at = 0; at < count; at += BUFFER) {
       int length = (int) Math.min(BUFFER, count - at);
-      decodeBlocks(begin + at, out, length);
+      decodeBlocks(begin + at, out, 0, length);
       writer.write(out, length, target, at);
     }
   }
 
-  private void decodeBlocks(long first, float[] out, int length) {
-    int from = 0;
-    while (from < length) {
-      long element = first + from;
+  @Override
+  public final void decode(long begin, int count, float[] target, int at, DecodeScratch scratch) {
+    if (begin < 0 || count < 0 || begin > blocks.elements() - count) {
+      throw new IllegalArgumentException(
+          "%d elements at %d do not fit a weight of %d".formatted(count, begin, blocks.elements()));
+    }
+    decodeBlocks(begin, target, at, at + count);
+  }
+
+  private void decodeBlocks(long first, float[] out, int begin, int end) {
+    int from = begin;
+    while (from < end) {
+      long element = first + from - begin;
       long block = element / blocks.size();
-      int to = (int) Math.min(length, from + (block + 1) * blocks.size() - element);
+      int to = (int) Math.min(end, from + (block + 1) * blocks.size() - element);
       decodeBlock(block, element, out, from, to);
       from = to;
     }

@@ -51,56 +51,81 @@ final class FourBitDecoder implements WeightDecoder {
           "cannot decode %d of %d elements from %d into %d bytes"
               .formatted(count, elements, begin, target.byteSize()));
     }
-    Chunk chunk = new Chunk(type);
+    DecodeScratch scratch = new DecodeScratch();
     for (long done = 0; done < count; done += CHUNK_ELEMENTS) {
-      chunk.decode(begin + done, (int) Math.min(CHUNK_ELEMENTS, count - done), target, done);
+      int length = (int) Math.min(CHUNK_ELEMENTS, count - done);
+      if (type == DType.F32) {
+        float[] floats = floats(begin + done, length, scratch);
+        MemorySegment.copy(floats, 0, target, LittleEndian.FLOAT, done * 4, length);
+      } else {
+        short[] shorts = shorts(begin + done, length, type, scratch);
+        MemorySegment.copy(shorts, 0, target, LittleEndian.SHORT, done * 2, length);
+      }
     }
   }
 
-  /// Working arrays of one call.
-  private final class Chunk {
-    private final DType type;
-    private final int capacity = CHUNK_ELEMENTS / scheme.blockSize();
-    private final byte[] packed = new byte[CHUNK_ELEMENTS / 2];
-    private final byte[] absmaxCodes = new byte[capacity];
-    private final float[] magnitudes = new float[capacity];
-    private final float[] tables = new float[16 * (capacity + 1)];
-    private final short[] shortTables = new short[16 * (capacity + 1)];
-    private final float[] floats;
-    private final short[] shorts;
-
-    Chunk(DType type) {
-      this.type = type;
-      floats = new float[type == DType.F32 ? CHUNK_ELEMENTS : 0];
-      shorts = new short[type == DType.F32 ? 0 : CHUNK_ELEMENTS];
+  @Override
+  public void decode(long begin, int count, float[] target, int at, DecodeScratch scratch) {
+    if (begin < 0 || count < 0 || count > elements - begin) {
+      throw new IllegalArgumentException(
+          "cannot decode %d of %d elements from %d".formatted(count, elements, begin));
     }
-
-    void decode(long begin, int count, MemorySegment target, long offset) {
-      int blocks = Math.ceilDiv(count, scheme.blockSize());
-      MemorySegment.copy(codes, JAVA_BYTE, begin / 2, packed, 0, (count + 1) / 2);
-      loadMagnitudes(begin / scheme.blockSize(), blocks);
-      kernel.tables(codebook, magnitudes, blocks, tables);
-      if (type == DType.F32) {
-        kernel.lookup(packed, blocks, scheme.blockSize(), tables, floats);
-        MemorySegment.copy(floats, 0, target, LittleEndian.FLOAT, offset * 4, count);
-      } else {
-        kernel.round(tables, 16 * blocks, type, shortTables);
-        kernel.lookup(packed, blocks, scheme.blockSize(), shortTables, shorts);
-        MemorySegment.copy(shorts, 0, target, LittleEndian.SHORT, offset * 2, count);
-      }
+    int done = 0;
+    while (done < count) {
+      int skipped = (int) ((begin + done) % scheme.blockSize());
+      int length = Math.min(CHUNK_ELEMENTS - skipped, count - done);
+      float[] floats = floats(begin + done - skipped, skipped + length, scratch);
+      System.arraycopy(floats, skipped, target, at + done, length);
+      done += length;
     }
+  }
 
-    private void loadMagnitudes(long firstBlock, int blocks) {
-      if (!scheme.doubleQuant()) {
-        MemorySegment.copy(
-            absmax, LittleEndian.FLOAT, firstBlock * Float.BYTES, magnitudes, 0, blocks);
-        return;
-      }
-      MemorySegment.copy(absmax, JAVA_BYTE, firstBlock, absmaxCodes, 0, blocks);
-      for (int i = 0; i < blocks; i++) {
-        float nested = nestedAbsmax[(int) ((firstBlock + i) / DoubleQuant.GROUP)];
-        magnitudes[i] = nestedCodebook[Byte.toUnsignedInt(absmaxCodes[i])] * nested + offset;
-      }
+  /// Decodes up to a chunk, from a block's beginning, to the front of the array returned.
+  private float[] floats(long begin, int count, DecodeScratch scratch) {
+    int blocks = Math.ceilDiv(count, scheme.blockSize());
+    float[] tables = tables(begin, blocks, scratch);
+    float[] floats = scratch.floats(blocks * scheme.blockSize());
+    kernel.lookup(packed(begin, count, scratch), blocks, scheme.blockSize(), tables, floats);
+    return floats;
+  }
+
+  private short[] shorts(long begin, int count, DType type, DecodeScratch scratch) {
+    int blocks = Math.ceilDiv(count, scheme.blockSize());
+    short[] tables = scratch.shortTables(16 * (blocks + 1));
+    kernel.round(tables(begin, blocks, scratch), 16 * blocks, type, tables);
+    short[] shorts = scratch.shorts(blocks * scheme.blockSize());
+    kernel.lookup(packed(begin, count, scratch), blocks, scheme.blockSize(), tables, shorts);
+    return shorts;
+  }
+
+  private byte[] packed(long begin, int count, DecodeScratch scratch) {
+    byte[] packed =
+        scratch.packed(Math.ceilDiv(count, scheme.blockSize()) * scheme.blockSize() / 2);
+    MemorySegment.copy(codes, JAVA_BYTE, begin / 2, packed, 0, (count + 1) / 2);
+    return packed;
+  }
+
+  /// The 16 values of each block.
+  private float[] tables(long begin, int blocks, DecodeScratch scratch) {
+    float[] tables = scratch.tables(16 * (blocks + 1));
+    float[] magnitudes = scratch.magnitudes(blocks);
+    loadMagnitudes(begin / scheme.blockSize(), blocks, magnitudes, scratch);
+    kernel.tables(codebook, magnitudes, blocks, tables);
+    return tables;
+  }
+
+  private void loadMagnitudes(
+      long firstBlock, int blocks, float[] magnitudes, DecodeScratch scratch) {
+    if (!scheme.doubleQuant()) {
+      MemorySegment.copy(
+          absmax, LittleEndian.FLOAT, firstBlock * Float.BYTES, magnitudes, 0, blocks);
+      return;
+    }
+    byte[] absmaxCodes = scratch.absmaxCodes(blocks);
+    MemorySegment.copy(absmax, JAVA_BYTE, firstBlock, absmaxCodes, 0, blocks);
+    for (int i = 0; i < blocks; i++) {
+      float nested = nestedAbsmax[(int) ((firstBlock + i) / DoubleQuant.GROUP)];
+      magnitudes[i] = nestedCodebook[Byte.toUnsignedInt(absmaxCodes[i])] * nested + offset;
     }
   }
 }

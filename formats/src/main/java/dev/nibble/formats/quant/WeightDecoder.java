@@ -12,4 +12,11 @@ public interface WeightDecoder {
   /// @param target receives `count` elements of `type`
   /// @param type F32, BF16 or F16
   void decode(long begin, long count, MemorySegment target, DType type);
+
+  /// Decodes elements `[begin, begin + count)` to float32, without allocating. Unlike slices, they
+  /// may begin anywhere.
+  ///
+  /// @param target receives the elements from index `at` on
+  /// @param scratch of the calling thread
+  void decode(long begin, int count, float[] target, int at, DecodeScratch scratch);
 }

@@ -3,6 +3,7 @@ package dev.nibble.runtime.cpu;
 import dev.nibble.formats.DType;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.internal.simd.FloatReader;
+import dev.nibble.formats.quant.DecodeScratch;
 import dev.nibble.formats.quant.WeightDecoder;
 import dev.nibble.runtime.tensor.LinearWeight;
 import dev.nibble.runtime.tensor.WeightSource;
@@ -18,7 +19,7 @@ final class CpuLinearWeight implements LinearWeight {
   /// Decodes elements `[first, first + count)` to `target[0..count)`.
   @FunctionalInterface
   private interface Rows {
-    void read(long first, float[] target, int count);
+    void read(long first, float[] target, int count, DecodeScratch scratch);
   }
 
   CpuLinearWeight(WeightSource source) {
@@ -32,17 +33,21 @@ final class CpuLinearWeight implements LinearWeight {
       case WeightSource.Dense(MemorySegment data, DType dtype, Shape _) -> {
         FloatReader reader = FloatReader.of(dtype);
         byteSize = data.byteSize();
-        rows = (first, target, count) -> reader.read(data, first, target, count);
+        rows = (first, target, count, _) -> reader.read(data, first, target, count);
       }
       case WeightSource.Quantized(var tensor) -> {
         WeightDecoder decoder = tensor.scheme().decoder(tensor);
         byteSize = tensor.parts().values().stream().mapToLong(MemorySegment::byteSize).sum();
-        rows =
-            (first, target, count) ->
-                decoder.decode(
-                    first, count, MemorySegment.ofArray(target).asSlice(0, 4L * count), DType.F32);
+        rows = (first, target, count, scratch) -> decoder.decode(first, count, target, 0, scratch);
       }
     }
+  }
+
+  static CpuLinearWeight of(LinearWeight weight) {
+    if (weight instanceof CpuLinearWeight mine) {
+      return mine;
+    }
+    throw new IllegalArgumentException("a weight of another backend in an operation of the CPU");
   }
 
   @Override
@@ -61,7 +66,7 @@ final class CpuLinearWeight implements LinearWeight {
   }
 
   /// Decodes rows `[begin, begin + count)` to the front of `target`.
-  void read(int begin, int count, float[] target) {
-    rows.read((long) begin * inFeatures, target, count * inFeatures);
+  void read(int begin, int count, float[] target, DecodeScratch scratch) {
+    rows.read((long) begin * inFeatures, target, count * inFeatures, scratch);
   }
 }

@@ -1,9 +1,11 @@
 package dev.nibble.runtime.cpu;
 
 import dev.nibble.runtime.cpu.simd.Kernels;
+import dev.nibble.runtime.tensor.Tensor;
 import java.util.Arrays;
+import java.util.Optional;
 
-/// `out[M, N] = X[M, K] · W[N, K]ᵀ + bias`, the rows of X coming from a {@link RowSource}.
+/// `out[M, N] = X[M, K] · W[N, K]ᵀ + bias`, the rows of X coming from a {@link RowPacker}.
 ///
 /// X is transposed into panels of up to 64 rows, so that a vector holds one column of many rows of
 /// X and each weight is a scalar that meets them all: weights are used in the order in which they
@@ -33,20 +35,21 @@ final class MatMul {
   /// Blocks smaller than this are packed by the caller alone, for sharing out costs microseconds.
   private static final int SHARED_PACKING = 1 << 15;
 
+  private final Machine machine;
   private final Kernels kernels;
-  private final WorkerPool pool;
-  private final Scratch scratch;
+
+  /// The left matrix as panels, and whose it is: layers that share an input come one after the
+  /// other. A buffer's elements never change while it lives, and a dead one never comes back.
+  private float[] packed = new float[0];
+
+  private Optional<Tensor> packedOf = Optional.empty();
 
   /// Where the rows of X come from.
-  interface RowSource {
+  @FunctionalInterface
+  interface RowPacker {
     /// Writes rows `[first, first + count)` transposed: element `[step][row]` of all K steps to
     /// `panel[at + step * width + row]`.
     void pack(int first, int count, float[] panel, int at, int width);
-
-    /// The array in which the rows lie as they are, from {@link #offset()}.
-    float[] array();
-
-    int offset();
   }
 
   /// Sizes of a product, and where its bias comes from and its results go.
@@ -72,31 +75,64 @@ final class MatMul {
     }
   }
 
-  /// @param scratch of the session's thread
-  MatMul(Kernels kernels, WorkerPool pool, Scratch scratch) {
-    this.kernels = kernels;
-    this.pool = pool;
-    this.scratch = scratch;
+  MatMul(Machine machine) {
+    this.machine = machine;
+    this.kernels = machine.kernels();
   }
 
-  void run(Product p, RowSource rows, float[] packed) {
-    int tasks = Math.ceilDiv(p.n, taskRows(p));
+  /// Rows that lie in memory as they are.
+  void linear(Product p, Tensor x) {
+    float[] a = CpuBuffer.array(x);
+    int at = CpuBuffer.offset(x);
     if (p.m <= FEW_ROWS) {
-      pool.run(tasks, scratch, (task, mine) -> dots(p, rows, task, mine));
-      return;
+      share(p, (task, mine) -> dots(p, a, at, task, mine));
+    } else if (packedOf.isPresent() && isSame(packedOf.get(), x, p)) {
+      share(p, (task, mine) -> tiles(p, 0, p.m, task, mine));
+    } else {
+      run(
+          p,
+          (first, count, panel, to, width) ->
+              kernels.transpose(a, at + first * p.k, p.k, count, p.k, panel, to, width));
+      packedOf = p.m == blockRows(p.m, p.k) ? Optional.of(x) : Optional.empty();
     }
+  }
+
+  private static boolean isSame(Tensor packed, Tensor x, Product p) {
+    return CpuBuffer.isSame(packed, x)
+        && packed.offset() == x.offset()
+        && packed.elements() == x.elements()
+        && packed.dim(-1) == p.k;
+  }
+
+  /// Rows that are made as they are packed.
+  void run(Product p, RowPacker rows) {
+    packedOf = Optional.empty();
     int block = blockRows(p.m, p.k);
+    reserve(padded(block) * p.k);
     for (int first = 0; first < p.m; first += block) {
       int begin = first;
       int count = Math.min(block, p.m - first);
-      pack(p, rows, begin, count, packed);
-      pool.run(tasks, scratch, (task, mine) -> tiles(p, packed, begin, count, task, mine));
+      pack(p, rows, begin, count);
+      share(p, (task, mine) -> tiles(p, begin, count, task, mine));
     }
   }
 
-  /// Elements that `packed` must have in {@link #run}.
-  int packedElements(int m, int k) {
-    return m <= FEW_ROWS ? 0 : padded(Math.min(m, blockRows(m, k))) * k;
+  /// Gives its memory back.
+  void close() {
+    packedOf = Optional.empty();
+    machine.buffers().give(packed);
+    packed = new float[0];
+  }
+
+  private void reserve(int size) {
+    if (packed.length < size) {
+      machine.buffers().give(packed);
+      packed = machine.buffers().take(size);
+    }
+  }
+
+  private void share(Product p, WorkerPool.Task task) {
+    machine.workers().run(Math.ceilDiv(p.n, taskRows(p)), machine.scratch(), task);
   }
 
   private int blockRows(int m, int k) {
@@ -110,13 +146,13 @@ final class MatMul {
 
   /// Enough tasks that no thread waits long for another, and rows that fit a cache.
   private int taskRows(Product p) {
-    int even = Math.ceilDiv(p.n, 3 * pool.threads());
+    int even = Math.ceilDiv(p.n, 3 * machine.workers().threads());
     int fitting = Math.min(MOST_ROWS, WEIGHT_ELEMENTS / Math.max(1, p.k));
     int tiles = Math.min(even, fitting) / Kernels.TILE;
     return Math.max(1, tiles) * Kernels.TILE;
   }
 
-  private void pack(Product p, RowSource rows, int begin, int count, float[] packed) {
+  private void pack(Product p, RowPacker rows, int begin, int count) {
     int panel = kernels.panel();
     int panels = Math.ceilDiv(count, panel);
     WorkerPool.Task task =
@@ -126,21 +162,21 @@ final class MatMul {
         };
     if (count * p.k < SHARED_PACKING) {
       for (int i = 0; i < panels; i++) {
-        task.run(i, scratch);
+        task.run(i, machine.scratch());
       }
     } else {
-      pool.run(panels, scratch, task);
+      machine.workers().run(panels, machine.scratch(), task);
     }
   }
 
   /// All rows of the block times some rows of W.
-  private void tiles(Product p, float[] packed, int begin, int count, int task, Scratch mine) {
+  private void tiles(Product p, int begin, int count, int task, Scratch mine) {
     int size = taskRows(p);
     int n = task * size;
     int rows = Math.min(size, p.n - n);
     int tiledRows = Math.ceilDiv(rows, Kernels.TILE) * Kernels.TILE;
     float[] w = mine.weights.get(tiledRows * p.k);
-    p.weight.read(n, rows, w);
+    p.weight.read(n, rows, w, mine.decode);
     boolean whole = p.k <= STEPS;
     int panel = kernels.panel();
     int sumsOfPanel = tiledRows * panel;
@@ -182,17 +218,16 @@ final class MatMul {
     }
   }
 
-  private void dots(Product p, RowSource x, int task, Scratch mine) {
+  private void dots(Product p, float[] x, int at, int task, Scratch mine) {
     int size = taskRows(p);
     int n = task * size;
     int rows = Math.min(size, p.n - n);
     float[] w = mine.weights.get(rows * p.k);
-    p.weight.read(n, rows, w);
+    p.weight.read(n, rows, w, mine.decode);
     for (int i = 0; i < p.m; i++) {
       for (int r = 0; r < rows; r++) {
         float bias = p.bias.length == 0 ? 0 : p.bias[p.biasAt + n + r];
-        p.out[i * p.n + n + r] =
-            bias + kernels.dot(x.array(), x.offset() + i * p.k, w, r * p.k, p.k);
+        p.out[i * p.n + n + r] = bias + kernels.dot(x, at + i * p.k, w, r * p.k, p.k);
       }
     }
   }

@@ -14,7 +14,14 @@ public interface Backend extends AutoCloseable {
   /// New operations with memory of their own, for one session: one thread at a time.
   ///
   /// @param owner for messages
-  Ops newOps(String owner);
+  /// @param attention how {@link Ops#attention} is computed; where this backend has no such
+  ///   implementation, {@link AttentionBackend#NATIVE} takes its place and the log says so once
+  Ops newOps(String owner, AttentionBackend attention);
+
+  /// {@link #newOps(String, AttentionBackend)} with the default attention.
+  default Ops newOps(String owner) {
+    return newOps(owner, AttentionBackend.NATIVE);
+  }
 
   /// Bytes of memory in the hands of open sessions and weight stores, not counting mapped files.
   long openBytes();

@@ -1,5 +1,8 @@
 package dev.nibble.runtime.cache;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.nibble.fixtures.Fixtures;
@@ -137,5 +140,32 @@ final class CacheGoldens {
     return decisions.stream()
         .map(decision -> decision.computed() ? "1" : "0")
         .collect(Collectors.joining());
+  }
+
+  /// Norm of the difference over the norm.
+  static double relative(float[] found, float[] wanted) {
+    double difference = 0;
+    double norm = 0;
+    for (int i = 0; i < wanted.length; i++) {
+      difference += Math.pow((double) found[i] - wanted[i], 2);
+      norm += Math.pow(wanted[i], 2);
+    }
+    return Math.sqrt(difference / norm);
+  }
+
+  /// Checks a decision's difference against the peer's.
+  ///
+  /// @param expected null where the peer compared nothing; negative numbers are its signs for that
+  static void checkDifference(
+      String what, JsonNode expected, StepDecision found, double tolerance) {
+    boolean compared = !expected.isNull() && expected.asDouble() >= 0;
+    assertEquals(compared, found.difference().isPresent(), what);
+    if (compared) {
+      double wanted = expected.asDouble();
+      double difference = found.difference().getAsDouble();
+      assertTrue(
+          Math.abs(difference - wanted) <= tolerance * wanted,
+          () -> "%s: %s, not %s".formatted(what, difference, wanted));
+    }
   }
 }

@@ -4,25 +4,26 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.nibble.runtime.Goldens;
 import dev.nibble.runtime.cpu.CpuBackend;
 import dev.nibble.runtime.tensor.Backend;
 import dev.nibble.runtime.tensor.Ops;
 import dev.nibble.runtime.tensor.Region;
+import java.io.IOException;
 import java.util.Arrays;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// Predictions of cache-dit's calibrators.
 class CalibratorGoldenTest {
-  private static final GoldenTensors GOLDENS =
-      new GoldenTensors("goldens/cache/cache_calibrators.safetensors");
+  private static Goldens.File goldens;
 
-  @AfterAll
-  static void close() {
-    GOLDENS.close();
+  @BeforeAll
+  static void read() throws IOException {
+    goldens = Goldens.tensors("goldens/cache/cache_calibrators.safetensors");
   }
 
   /// All but the one whose object is used again after a reset, which no run does: its counter no
@@ -46,10 +47,10 @@ class CalibratorGoldenTest {
     Calibrator calibrator = CacheGoldens.calibrator(golden.get("config"));
     double tolerance = calibrator instanceof Dmd ? 1e-3 : 1e-5;
     String schedule = golden.get("schedule").asText();
-    float[] values = GOLDENS.array(id + ".Y");
-    float[] expected = GOLDENS.array(id + ".out");
+    float[] values = goldens.values(id + ".Y");
+    float[] expected = goldens.values(id + ".out");
     int size = values.length / schedule.length();
-    long[] dims = GOLDENS.dims(id + ".Y");
+    long[] dims = goldens.get(id + ".Y").dims();
     long[] item = Arrays.copyOfRange(dims, 1, dims.length);
     try (Backend backend = new CpuBackend();
         Ops ops = backend.newOps("test")) {
@@ -62,7 +63,7 @@ class CalibratorGoldenTest {
           } else {
             float[] wanted = Arrays.copyOfRange(expected, step * size, (step + 1) * size);
             float[] found = ops.toHost(forecaster.predict(step, ops));
-            double error = relative(found, wanted);
+            double error = CacheGoldens.relative(found, wanted);
             assertTrue(error <= tolerance, "step %d: %s".formatted(step, error));
           }
         }
@@ -70,16 +71,5 @@ class CalibratorGoldenTest {
       forecaster.clear();
       assertEquals(0, backend.openBytes());
     }
-  }
-
-  /// Norm of the difference over the norm.
-  private static double relative(float[] found, float[] wanted) {
-    double difference = 0;
-    double norm = 0;
-    for (int i = 0; i < wanted.length; i++) {
-      difference += Math.pow((double) found[i] - wanted[i], 2);
-      norm += Math.pow(wanted[i], 2);
-    }
-    return Math.sqrt(difference / norm);
   }
 }

@@ -1,7 +1,6 @@
 package dev.nibble.runtime.cache;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.nibble.runtime.cpu.CpuBackend;
@@ -88,17 +87,7 @@ class PolicyGoldenTest {
   private static void check(JsonNode golden, List<StepDecision> decisions) {
     assertEquals(golden.get("decisions").asText(), CacheGoldens.text(decisions));
     for (int i = 0; i < decisions.size(); i++) {
-      JsonNode expected = golden.get("diffs").get(i);
-      // Negative numbers are the peer's signs for no comparison.
-      boolean compared = !expected.isNull() && expected.asDouble() >= 0;
-      var found = decisions.get(i).difference();
-      assertEquals(compared, found.isPresent(), "call " + i);
-      if (compared) {
-        double wanted = expected.asDouble();
-        assertTrue(
-            Math.abs(found.getAsDouble() - wanted) <= 1e-6 * wanted,
-            "call %d: %s, not %s".formatted(i, found.getAsDouble(), wanted));
-      }
+      CacheGoldens.checkDifference("call " + i, golden.get("diffs").get(i), decisions.get(i), 1e-6);
     }
   }
 }

@@ -2,6 +2,7 @@ package dev.nibble.runtime.cpu;
 
 import dev.nibble.formats.DType;
 import dev.nibble.formats.Shape;
+import dev.nibble.formats.quant.DecodeScratch;
 import dev.nibble.runtime.tensor.AttentionBias;
 import dev.nibble.runtime.tensor.AttentionOptions;
 import dev.nibble.runtime.tensor.Binary;
@@ -128,7 +129,7 @@ final class ReferenceOps implements Ops {
     float[] a = CpuBuffer.array(x);
     int at = CpuBuffer.offset(x);
     float[] w = new float[n * k];
-    ((CpuLinearWeight) weight).read(0, n, w);
+    ((CpuLinearWeight) weight).read(0, n, w, new DecodeScratch());
     float[] transposed = new float[n * k];
     for (int j = 0; j < n; j++) {
       for (int i = 0; i < k; i++) {
@@ -157,7 +158,7 @@ final class ReferenceOps implements Ops {
     float[] out = new float[ids.length * d];
     float[] row = new float[d];
     for (int i = 0; i < ids.length; i++) {
-      ((CpuLinearWeight) table).read(ids[i], 1, row);
+      ((CpuLinearWeight) table).read(ids[i], 1, row, new DecodeScratch());
       System.arraycopy(row, 0, out, i * d, d);
     }
     return make(out, ids.length, d);
@@ -222,7 +223,7 @@ final class ReferenceOps implements Ops {
           case AttentionBias.LowerTriangular() -> j <= i;
           case AttentionBias.LowerTriangularFromBottomRight() -> j <= i + d;
           case AttentionBias.LocalFromBottomRight(int left, int right) ->
-              i + d - left <= j && j <= i + d + right;
+              i + d - (long) left <= j && j <= i + d + (long) right;
           case AttentionBias.BlockDiagonal(var queries, var keys) ->
               segment(queries, i) == segment(keys, j);
           case AttentionBias.KeyLengths(var lengths) -> j < lengths.get(b);

@@ -14,7 +14,7 @@ import java.util.function.Supplier;
 ///
 /// One object serves all users of a method in the process, since being compiled is a fact of the
 /// process: this is why kernels keep theirs in static fields.
-public final class Warmup {
+final class Warmup {
   private static final int SHARE_OF_TRIES = 2;
 
   private final AtomicBoolean trying = new AtomicBoolean();
@@ -26,14 +26,14 @@ public final class Warmup {
   private volatile long scalarSpeed = Long.MAX_VALUE;
 
   /// Whether the vector twin serves all calls.
-  public boolean isWarm() {
+  boolean isWarm() {
     return warm;
   }
 
   /// Runs one twin of a method without result; called until {@link #isWarm()}.
   ///
   /// @param units elements or other units of work in this call
-  public void run(long units, Runnable vector, Runnable scalar) {
+  void run(long units, Runnable vector, Runnable scalar) {
     boolean tries = shallTry();
     long start = System.nanoTime();
     (tries ? vector : scalar).run();
@@ -41,7 +41,7 @@ public final class Warmup {
   }
 
   /// {@link #run} of a method with a result.
-  public <T> T call(long units, Supplier<T> vector, Supplier<T> scalar) {
+  <T> T call(long units, Supplier<T> vector, Supplier<T> scalar) {
     boolean tries = shallTry();
     long start = System.nanoTime();
     T result = (tries ? vector : scalar).get();

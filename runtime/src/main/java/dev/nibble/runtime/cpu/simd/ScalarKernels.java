@@ -3,14 +3,26 @@ package dev.nibble.runtime.cpu.simd;
 /// One number at a time, a few sums in registers: the reference of the vector kernels, and what
 /// runs until they are compiled or where there are none.
 final class ScalarKernels implements Kernels {
+  /// Lanes where no vectors say otherwise.
+  static final int LANES = 16;
+
+  private final int lanes;
+  private final int sums;
+
+  /// @param lanes of the vectors whose order of summing this follows
+  ScalarKernels(int lanes) {
+    this.lanes = lanes;
+    this.sums = 4 * lanes;
+  }
+
   @Override
   public int panel() {
-    return 64;
+    return lanes >= 16 ? 4 * lanes : 2 * lanes;
   }
 
   @Override
   public int lanes() {
-    return 16;
+    return lanes;
   }
 
   @Override
@@ -102,27 +114,110 @@ final class ScalarKernels implements Kernels {
   }
 
   @Override
-  public float dot(float[] a, int aAt, float[] b, int bAt, int count) {
-    float[] sums = new float[SUMS];
-    int whole = count - count % SUMS;
-    for (int i = 0; i < whole; i += SUMS) {
-      for (int j = 0; j < SUMS; j++) {
-        sums[j] = Math.fma(a[aAt + i + j], b[bAt + i + j], sums[j]);
+  public void softmax(float[] scores, int at, int keys, int width, float[] state, int stateAt) {
+    for (int j = 0; j < width; j++) {
+      int column = stateAt + j;
+      float before = state[column];
+      float max = before;
+      for (int i = at + j; i < at + keys * width; i += width) {
+        max = scores[i] > max ? scores[i] : max;
       }
+      float base = max == Float.NEGATIVE_INFINITY ? 0 : max;
+      float sum = 0;
+      for (int i = at + j; i < at + keys * width; i += width) {
+        scores[i] = ScalarMath.exp(scores[i] - base);
+        sum += scores[i];
+      }
+      float factor = ScalarMath.exp(before - base);
+      state[column] = max;
+      state[width + column] = Math.fma(state[width + column], factor, sum);
+      state[2 * width + column] = factor;
     }
-    return finishDot(sums, a, aAt + whole, b, bAt + whole, count - whole);
   }
 
-  /// Adds the products of the last, incomplete round to the sums, and the sums by halves.
-  static float finishDot(float[] sums, float[] a, int aAt, float[] b, int bAt, int count) {
-    for (int j = 0; j < count; j++) {
-      sums[j] = Math.fma(a[aAt + j], b[bAt + j], sums[j]);
-    }
-    for (int half = SUMS / 2; half > 0; half /= 2) {
-      for (int j = 0; j < half; j++) {
-        sums[j] += sums[j + half];
+  @Override
+  public float dot(float[] a, int aAt, float[] b, int bAt, int count) {
+    float[] partial = new float[sums];
+    int whole = count - count % sums;
+    for (int i = 0; i < whole; i += sums) {
+      for (int j = 0; j < sums; j++) {
+        partial[j] = Math.fma(a[aAt + i + j], b[bAt + i + j], partial[j]);
       }
     }
-    return sums[0];
+    for (int i = whole; i < count; i++) {
+      partial[i - whole] = Math.fma(a[aAt + i], b[bAt + i], partial[i - whole]);
+    }
+    return byHalves(partial);
+  }
+
+  @Override
+  public float sum(float[] a, int at, int count) {
+    float[] partial = new float[sums];
+    int whole = count - count % sums;
+    for (int i = 0; i < whole; i += sums) {
+      for (int j = 0; j < sums; j++) {
+        partial[j] += a[at + i + j];
+      }
+    }
+    for (int i = whole; i < count; i++) {
+      partial[i - whole] += a[at + i];
+    }
+    return byHalves(partial);
+  }
+
+  @Override
+  public float squares(float[] a, int at, int count, float centre) {
+    float[] partial = new float[sums];
+    int whole = count - count % sums;
+    for (int i = 0; i < whole; i += sums) {
+      for (int j = 0; j < sums; j++) {
+        float d = a[at + i + j] - centre;
+        partial[j] = Math.fma(d, d, partial[j]);
+      }
+    }
+    for (int i = whole; i < count; i++) {
+      float d = a[at + i] - centre;
+      partial[i - whole] = Math.fma(d, d, partial[i - whole]);
+    }
+    return byHalves(partial);
+  }
+
+  /// Adds the upper half to the lower one until one number is left.
+  static float byHalves(float[] partial) {
+    for (int half = partial.length / 2; half > 0; half /= 2) {
+      for (int j = 0; j < half; j++) {
+        partial[j] += partial[j + half];
+      }
+    }
+    return partial[0];
+  }
+
+  @Override
+  public void silu(float[] x, int at, int count, float[] out, int outAt) {
+    for (int i = 0; i < count; i++) {
+      out[outAt + i] = ScalarMath.silu(x[at + i]);
+    }
+  }
+
+  @Override
+  public void swiGlu(
+      float[] gate, int gateAt, float[] up, int upAt, int count, float[] out, int outAt) {
+    for (int i = 0; i < count; i++) {
+      out[outAt + i] = ScalarMath.silu(gate[gateAt + i]) * up[upAt + i];
+    }
+  }
+
+  @Override
+  public void gelu(float[] x, int at, int count, float[] out, int outAt) {
+    for (int i = 0; i < count; i++) {
+      out[outAt + i] = ScalarMath.gelu(x[at + i]);
+    }
+  }
+
+  @Override
+  public void tanh(float[] x, int at, int count, float[] out, int outAt) {
+    for (int i = 0; i < count; i++) {
+      out[outAt + i] = ScalarMath.tanh(x[at + i]);
+    }
   }
 }

@@ -1,15 +1,18 @@
 package dev.nibble.runtime.cpu.simd;
 
-import dev.nibble.formats.internal.simd.Warmup;
-
-/// {@link VectorKernels}, each method once {@link Warmup} finds it compiled; {@link ScalarKernels}
-/// until then.
+/// {@link VectorKernels}, each method once {@link KernelWarmup} finds it compiled; {@link
+/// ScalarKernels} until then.
 final class WarmingKernels implements Kernels {
-  private static final Warmup TILE_WARMUP = new Warmup();
-  private static final Warmup DOT = new Warmup();
+  private static final KernelWarmup WARMUP = started();
 
   private final VectorKernels vector = new VectorKernels();
-  private final ScalarKernels scalar = new ScalarKernels();
+  private final ScalarKernels scalar = new ScalarKernels(vector.lanes());
+
+  private static KernelWarmup started() {
+    KernelWarmup warmup = new KernelWarmup();
+    warmup.start();
+    return warmup;
+  }
 
   @Override
   public int panel() {
@@ -32,13 +35,10 @@ final class WarmingKernels implements Kernels {
       int wStride,
       float[] c,
       int cAt) {
-    if (TILE_WARMUP.isWarm()) {
+    if (WARMUP.tiles[width / vector.lanes() - 1].isWarm()) {
       vector.tile(x, xAt, width, steps, w, wAt, wStride, c, cAt);
     } else {
-      TILE_WARMUP.run(
-          (long) steps * width,
-          () -> vector.tile(x, xAt, width, steps, w, wAt, wStride, c, cAt),
-          () -> scalar.tile(x, xAt, width, steps, w, wAt, wStride, c, cAt));
+      scalar.tile(x, xAt, width, steps, w, wAt, wStride, c, cAt);
     }
   }
 
@@ -52,16 +52,75 @@ final class WarmingKernels implements Kernels {
       float[] to,
       int toAt,
       int toStride) {
-    vector.transpose(from, fromAt, fromStride, rows, columns, to, toAt, toStride);
+    if (WARMUP.transpose.isWarm()) {
+      vector.transpose(from, fromAt, fromStride, rows, columns, to, toAt, toStride);
+    } else {
+      scalar.transpose(from, fromAt, fromStride, rows, columns, to, toAt, toStride);
+    }
+  }
+
+  @Override
+  public void softmax(float[] scores, int at, int keys, int width, float[] state, int stateAt) {
+    if (WARMUP.softmax.isWarm()) {
+      vector.softmax(scores, at, keys, width, state, stateAt);
+    } else {
+      scalar.softmax(scores, at, keys, width, state, stateAt);
+    }
   }
 
   @Override
   public float dot(float[] a, int aAt, float[] b, int bAt, int count) {
-    return DOT.isWarm()
+    return WARMUP.dot.isWarm()
         ? vector.dot(a, aAt, b, bAt, count)
-        : DOT.call(
-            count,
-            () -> vector.dot(a, aAt, b, bAt, count),
-            () -> scalar.dot(a, aAt, b, bAt, count));
+        : scalar.dot(a, aAt, b, bAt, count);
+  }
+
+  @Override
+  public float sum(float[] a, int at, int count) {
+    return WARMUP.sum.isWarm() ? vector.sum(a, at, count) : scalar.sum(a, at, count);
+  }
+
+  @Override
+  public float squares(float[] a, int at, int count, float centre) {
+    return WARMUP.squares.isWarm()
+        ? vector.squares(a, at, count, centre)
+        : scalar.squares(a, at, count, centre);
+  }
+
+  @Override
+  public void silu(float[] x, int at, int count, float[] out, int outAt) {
+    if (WARMUP.silu.isWarm()) {
+      vector.silu(x, at, count, out, outAt);
+    } else {
+      scalar.silu(x, at, count, out, outAt);
+    }
+  }
+
+  @Override
+  public void swiGlu(
+      float[] gate, int gateAt, float[] up, int upAt, int count, float[] out, int outAt) {
+    if (WARMUP.swiGlu.isWarm()) {
+      vector.swiGlu(gate, gateAt, up, upAt, count, out, outAt);
+    } else {
+      scalar.swiGlu(gate, gateAt, up, upAt, count, out, outAt);
+    }
+  }
+
+  @Override
+  public void gelu(float[] x, int at, int count, float[] out, int outAt) {
+    if (WARMUP.gelu.isWarm()) {
+      vector.gelu(x, at, count, out, outAt);
+    } else {
+      scalar.gelu(x, at, count, out, outAt);
+    }
+  }
+
+  @Override
+  public void tanh(float[] x, int at, int count, float[] out, int outAt) {
+    if (WARMUP.tanh.isWarm()) {
+      vector.tanh(x, at, count, out, outAt);
+    } else {
+      scalar.tanh(x, at, count, out, outAt);
+    }
   }
 }
