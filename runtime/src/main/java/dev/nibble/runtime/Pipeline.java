@@ -1,31 +1,77 @@
 package dev.nibble.runtime;
 
-import dev.nibble.formats.UnsupportedException;
+import dev.nibble.runtime.image.RgbImage;
+import dev.nibble.runtime.schedule.Schedule;
+import dev.nibble.runtime.schedule.TorchGenerator;
+import dev.nibble.runtime.tensor.AttentionBackend;
+import dev.nibble.runtime.tensor.Ops;
+import dev.nibble.runtime.tensor.Region;
+import dev.nibble.runtime.tensor.Tensor;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.SequencedMap;
 
 /// A text-to-image pipeline, opened from a diffusers directory whose components may be dense or
-/// quantized. Thread-safe: any number of threads may generate at once; each request has a session
-/// of its own. Holds mapped files and threads until closed.
-@SuppressWarnings({"UnusedMethod", "DoNotCallSuggester"}) // until its parts are here
+/// quantized. Thread-safe: any number of threads may generate at once; each request has sessions of
+/// its own. Holds mapped files and threads until closed.
+///
+/// ```java
+/// try (Pipeline pipeline = Pipeline.open(Path.of("emoji-zimage"), PipelineOptions.defaults())) {
+///   Generation drawn = pipeline.generate(GenerationRequest.of("red apple").withSeed(7));
+///   Png.write(Path.of("apple.png"), drawn.images().getFirst());
+/// }
+/// ```
 public final class Pipeline implements AutoCloseable {
-  private final GenerationDefaults defaults;
+  private final LoadedPipeline loaded;
+  private volatile AttentionBackend attention = AttentionBackend.NATIVE;
 
-  private Pipeline(GenerationDefaults defaults) {
-    this.defaults = defaults;
+  private Pipeline(LoadedPipeline loaded) {
+    this.loaded = loaded;
   }
 
   /// Opens a directory with a `model_index.json`.
   ///
-  /// @throws dev.nibble.formats.FormatException if a file is damaged or missing: names it
-  /// @throws UnsupportedException if the pipeline is of a kind that nibble doesn't run
+  /// @throws dev.nibble.formats.FormatException if a file is damaged, missing or of another model:
+  ///   names it and what to do
+  /// @throws dev.nibble.formats.UnsupportedException if the pipeline is of a kind that nibble
+  ///   doesn't run
+  /// @throws IOException if a file can't be read; the message names it
   public static Pipeline open(Path directory, PipelineOptions options) throws IOException {
-    throw new UnsupportedException(directory.toString(), "not built yet");
+    return new Pipeline(LoadedPipeline.open(directory, options));
   }
 
   /// What a request that names nothing else gets.
   public GenerationDefaults defaults() {
-    return defaults;
+    return loaded.defaults();
+  }
+
+  /// Each model in memory, in order of use.
+  public List<RuntimeReport.Component> components() {
+    return loaded.components();
+  }
+
+  /// Bytes of working memory in use: weights that were copied, and running sessions. Mapped files
+  /// do not count. Between requests it is always the same.
+  public long openBytes() {
+    return loaded.backend().openBytes();
+  }
+
+  /// Chooses the implementation of attention by diffusers' name for it, for requests that begin
+  /// from now on. One that this machine doesn't have is logged, with the reason, and `native` takes
+  /// its place.
+  ///
+  /// @throws IllegalArgumentException for an unknown name; the message lists the names
+  public void setAttentionBackend(String name) {
+    attention = AttentionBackend.of(name);
+  }
+
+  /// Goes back to `native`.
+  public void resetAttentionBackend() {
+    attention = AttentionBackend.NATIVE;
   }
 
   /// Draws the pictures of a request.
@@ -33,17 +79,126 @@ public final class Pipeline implements AutoCloseable {
     return generate(request, StepListener.NONE, new Cancellation());
   }
 
-  /// Draws the pictures of a request.
+  /// Draws the pictures of a request, one after the other.
   ///
   /// @param listener told of each step
   /// @param cancellation may end it early
-  /// @throws GenerationCancelledException if it did, or the thread was interrupted
+  /// @throws IllegalArgumentException if the request can't be met: the message says why
+  /// @throws GenerationCancelledException if it was cancelled, or the thread was interrupted
   public Generation generate(
       GenerationRequest request, StepListener listener, Cancellation cancellation) {
-    throw new UnsupportedException(request.prompt(), "not built yet");
+    ResolvedRequest plan = ResolvedRequest.of(request, loaded);
+    AttentionBackend chosen = attention;
+    Schedule schedule = schedule(plan);
+    TorchGenerator generator = new TorchGenerator(request.seed());
+    long begin = System.nanoTime();
+    try (Prompts prompts = Prompts.encode(loaded, plan, chosen)) {
+      long textNanos = System.nanoTime() - begin;
+      // The posterior's noise is drawn before that of the pictures, as the peer draws it.
+      float[] posterior = generator.normal(request.initial().isPresent() ? latentSize(plan) : 0);
+      float[] noise = generator.normal(Math.multiplyExact(request.count(), latentSize(plan)));
+      List<GeneratedImage> images = new ArrayList<>();
+      List<RuntimeReport.Image> reports = new ArrayList<>();
+      for (int i = 0; i < request.count(); i++) {
+        int size = latentSize(plan);
+        float[] own = Arrays.copyOfRange(noise, i * size, (i + 1) * size);
+        try (Session session = new Session(loaded, plan, prompts, schedule, chosen, i)) {
+          Tensor start = start(plan, schedule, own, posterior, session.ops());
+          long denoising = System.nanoTime();
+          Tensor latents = session.denoise(start, listener, cancellation);
+          long decoding = System.nanoTime();
+          images.add(picture(latents, i, plan, session.ops()));
+          reports.add(
+              new RuntimeReport.Image(
+                  decoding - denoising, System.nanoTime() - decoding, session.steps()));
+        }
+      }
+      return new Generation(
+          images,
+          new RuntimeReport(
+              loaded.backend().description(),
+              loaded.components(),
+              request.cache().spec(),
+              textNanos,
+              reports));
+    }
+  }
+
+  private Schedule schedule(ResolvedRequest plan) {
+    int multiple = loaded.sizeMultiple();
+    int tokens = (plan.height() / multiple) * (plan.width() / multiple);
+    Schedule all = loaded.scheduler().schedule(plan.steps(), tokens);
+    return plan.request().initial().map(initial -> all.from(initial.strength())).orElse(all);
+  }
+
+  private long[] latentShape(ResolvedRequest plan) {
+    int compression = loaded.vae().compression();
+    return new long[] {
+      1, loaded.denoiser().latentChannels(), plan.height() / compression, plan.width() / compression
+    };
+  }
+
+  private int latentSize(ResolvedRequest plan) {
+    return Math.toIntExact(Arrays.stream(latentShape(plan)).reduce(1, Math::multiplyExact));
+  }
+
+  private Tensor start(
+      ResolvedRequest plan, Schedule schedule, float[] noise, float[] posterior, Ops ops) {
+    Tensor fresh = ops.fromHost(noise, latentShape(plan));
+    if (plan.request().initial().isEmpty()) {
+      return fresh;
+    }
+    RgbImage image = plan.request().initial().get().image();
+    try (Region region = ops.region()) {
+      Tensor pixels = ops.fromHost(Pixels.toFloats(image), 1, image.height(), image.width(), 3);
+      Tensor sample =
+          loaded.vae().encode(pixels, ops).sample(ops.fromHost(posterior, latentShape(plan)), ops);
+      return region.keep(schedule.addNoise(loaded.vae().scale(sample, ops), fresh, ops));
+    }
+  }
+
+  private GeneratedImage picture(Tensor latents, int index, ResolvedRequest plan, Ops ops) {
+    Tensor pixels = loaded.vae().decode(latents, ops);
+    return new GeneratedImage(
+        Pixels.toImage(ops.toHost(pixels), plan.width(), plan.height()),
+        index,
+        new Latents(latents.shape(), ops.toHost(latents)),
+        parameters(plan, index));
+  }
+
+  private SequencedMap<String, String> parameters(ResolvedRequest plan, int index) {
+    GenerationRequest request = plan.request();
+    SequencedMap<String, String> parameters = new LinkedHashMap<>();
+    parameters.put("prompt", request.prompt());
+    if (plan.guided()) {
+      parameters.put("negative", request.negative().orElse(""));
+    }
+    parameters.put("seed", Long.toString(request.seed()));
+    if (request.count() > 1) {
+      parameters.put("image", "%d of %d".formatted(index, request.count()));
+    }
+    parameters.put("steps", Integer.toString(plan.steps()));
+    parameters.put("guidance", Double.toString(plan.guidance().scale()));
+    if (plan.guidance().normalization() != 0 || plan.guidance().truncation() != 1) {
+      parameters.put("guidance_normalization", Double.toString(plan.guidance().normalization()));
+      parameters.put("guidance_truncation", Double.toString(plan.guidance().truncation()));
+    }
+    parameters.put("size", plan.width() + "x" + plan.height());
+    request
+        .initial()
+        .ifPresent(initial -> parameters.put("strength", Double.toString(initial.strength())));
+    parameters.put("cache", request.cache().spec());
+    for (RuntimeReport.Component component : loaded.components()) {
+      parameters.put(
+          component.name(),
+          "%s (%s)".formatted(Path.of(component.path()).getFileName(), component.weights()));
+    }
+    return parameters;
   }
 
   /// Frees all that the pipeline holds; call when no generation runs.
   @Override
-  public void close() {}
+  public void close() {
+    loaded.close();
+  }
 }

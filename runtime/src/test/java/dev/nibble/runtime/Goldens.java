@@ -89,6 +89,15 @@ public final class Goldens {
     return values;
   }
 
+  /// The numbers of a JSON list.
+  public static int[] integers(JsonNode list) {
+    int[] values = new int[list.size()];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = list.path(i).intValue();
+    }
+    return values;
+  }
+
   /// Asserts that a failure's message has each of the texts.
   public static void assertSays(Throwable failure, String... texts) {
     String message = String.valueOf(failure.getMessage());

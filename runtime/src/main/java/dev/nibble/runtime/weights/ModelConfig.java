@@ -52,6 +52,11 @@ public final class ModelConfig {
     return value.intValue();
   }
 
+  /// A count of 1 or more.
+  public int count(String key) {
+    return count(key, 0);
+  }
+
   /// A count of 1 or more, or another where the key is missing.
   public int count(String key, int otherwise) {
     int value = has(key) ? integer(key) : otherwise;

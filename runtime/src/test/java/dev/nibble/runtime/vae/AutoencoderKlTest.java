@@ -63,7 +63,7 @@ class AutoencoderKlTest {
       var vae = AutoencoderKl.decoder(weights, config(weights));
       Tensor last = tensor(steps).rows(19, 20);
       float[] picture = ops.toHost(ops.permute(vae.decode(last, ops), 0, 3, 1, 2));
-      assertClose(run.values(prompt + ".image"), picture, 2e-4, 2e-4, "picture");
+      assertClose(run.values(prompt + ".image"), picture, 2e-5, 2e-5, "picture");
     }
   }
 
