@@ -40,19 +40,22 @@ public final class CpuBenchmark {
   private CpuBenchmark(int threads, String filter) {
     this.threads = threads;
     this.filter = filter;
-    backend = new CpuBackend(threads);
-    ops = backend.newOps("benchmark");
-    weights = backend.newWeights("benchmark");
+    // First of all, while no other thread warms kernels up.
     WorkerPool pool = new WorkerPool(threads);
     float[] results = new float[threads];
     for (int i = 0; i < 2_000; i++) {
       results[0] = FmaPeak.run(2_000);
     }
     Scratch scratch = new Scratch();
+    // So long that each task has a thread of its own before any ends.
+    int turns = 200_000;
     double nanos =
-        nanos(() -> pool.run(threads, scratch, (i, _) -> results[i] = FmaPeak.run(20_000)));
-    peak = threads * FmaPeak.operations(20_000) / nanos;
+        nanos(() -> pool.run(threads, scratch, (i, _) -> results[i] = FmaPeak.run(turns)));
+    peak = threads * FmaPeak.operations(turns) / nanos;
     pool.close();
+    backend = new CpuBackend(threads);
+    ops = backend.newOps("benchmark");
+    weights = backend.newWeights("benchmark");
     print("%-44s %10.1f GFLOP/s%n", threads + " threads: multiply-adds in registers", peak);
   }
 

@@ -26,7 +26,7 @@ public final class TestWeights {
       float[] values, QuantScheme scheme, long rows, long columns) {
     Shape shape = Shape.of(rows, columns);
     MemorySegment source = bytes(values, DType.F32);
-    MemorySegment codes = MemorySegment.ofArray(new byte[(int) scheme.codeBytes(values.length)]);
+    MemorySegment codes = allocate(scheme.codeBytes(values.length));
     WeightEncoder encoder = scheme.encoder(shape, DType.F32, Arena.ofAuto());
     encoder.encode(0, values.length, source, codes);
     Map<Part, MemorySegment> parts = new EnumMap<>(Part.class);
@@ -36,8 +36,13 @@ public final class TestWeights {
   }
 
   private static MemorySegment bytes(float[] values, DType type) {
-    MemorySegment bytes = MemorySegment.ofArray(new byte[(int) type.byteSize(values.length)]);
+    MemorySegment bytes = allocate(type.byteSize(values.length));
     FloatWriter.of(type).write(values, values.length, bytes, 0);
     return bytes;
+  }
+
+  /// Outside the heap, as the mapped files of checkpoints are.
+  private static MemorySegment allocate(long bytes) {
+    return Arena.ofAuto().allocate(bytes, 64);
   }
 }
