@@ -3,7 +3,6 @@ package dev.nibble.tools;
 import dev.nibble.converter.ConversionPlan;
 import dev.nibble.converter.ConversionRequest;
 import dev.nibble.converter.Converter;
-import dev.nibble.converter.TensorPlan;
 import dev.nibble.formats.Checkpoint;
 import dev.nibble.formats.Checkpoints;
 import dev.nibble.formats.quant.QuantSchemes;
@@ -14,6 +13,7 @@ import dev.nibble.runtime.Pipeline;
 import dev.nibble.runtime.PipelineOptions;
 import dev.nibble.runtime.cache.NoCache;
 import dev.nibble.runtime.cache.StepCache;
+import dev.nibble.runtime.cache.StepCaches;
 import dev.nibble.runtime.image.ImageMetrics;
 import dev.nibble.runtime.image.RgbImage;
 import dev.nibble.tools.report.Comparison;
@@ -21,19 +21,16 @@ import dev.nibble.tools.report.Comparison.Variant;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 
 /// Draws one picture with several weights and caches. The weights are those of the pipeline's
 /// transformer as it is and, if it is dense, converted to each scheme in a temporary folder.
 final class ComparisonRun {
   private static final List<String> SCHEMES = List.of("nf4", "int8");
-  private static final Pattern KEPT = Pattern.compile("--keep-sensitive ([^:]+): .*");
+  private static final String DEFAULT_CACHE = "dbcache:F=1,B=0,threshold=0.08";
 
   private final Session session;
   private final boolean quiet;
@@ -58,7 +55,8 @@ final class ComparisonRun {
 
   /// Draws everything.
   ///
-  /// @param cache the rule of the second picture with each weights; a default if empty
+  /// @param cache the rule of the second picture with each weights; `none` for no second picture,
+  ///   {@link #DEFAULT_CACHE} if empty
   Comparison compare(Optional<StepCache> cache) throws IOException {
     List<StepCache> rules = rules(cache);
     Path transformer = draw("dense", options, rules);
@@ -74,13 +72,14 @@ final class ComparisonRun {
     return new Comparison(variants, notes);
   }
 
-  private static List<StepCache> rules(Optional<StepCache> cache) {
+  private static List<StepCache> rules(Optional<StepCache> cache) throws IOException {
     NoCache none = new NoCache();
-    StepCache rule = cache.orElse(none);
+    StepCache rule = cache.isPresent() ? cache.get() : StepCaches.parse(DEFAULT_CACHE);
     return rule.equals(none) ? List.of(none) : List.of(none, rule);
   }
 
   private void compareSchemes(Path transformer, List<StepCache> rules) throws IOException {
+    notes.add("nf4 and int8 are the transformer as quantize --nf4 and quantize --int8 write it");
     try (TemporaryFolder folder = TemporaryFolder.create()) {
       for (String scheme : SCHEMES) {
         Path converted = convert(transformer, scheme, folder.path().resolve(scheme));
@@ -141,36 +140,13 @@ final class ComparisonRun {
 
   private Path convert(Path transformer, String scheme, Path target) throws IOException {
     ConversionRequest.Builder builder =
-        ConversionRequest.builder(transformer)
-            .scheme(QuantSchemes.parse(scheme))
-            .keepSensitive(true)
-            .output(target);
+        ConversionRequest.builder(transformer).scheme(QuantSchemes.parse(scheme)).output(target);
     options.threads().ifPresent(builder::threads);
     Converter converter = new Converter();
     ConversionPlan plan = converter.plan(builder.build());
-    note(plan);
     try (ProgressBar bar = new ProgressBar(session, quiet)) {
       converter.run(plan, bar, session.interruption().conversion());
     }
     return plan.target();
-  }
-
-  /// Says once which layers no scheme touches.
-  private void note(ConversionPlan plan) {
-    Set<String> kept = new LinkedHashSet<>();
-    for (TensorPlan tensor : plan.tensors()) {
-      Matcher matcher = KEPT.matcher(tensor.reason());
-      if (matcher.matches()) {
-        kept.add(matcher.group(1));
-      }
-    }
-    String note =
-        kept.isEmpty()
-            ? "nf4 and int8 are all linear layers"
-            : "nf4 and int8 are as by quantize --keep-sensitive, which keeps "
-                + String.join(", ", kept);
-    if (!notes.contains(note)) {
-      notes.add(note);
-    }
   }
 }
