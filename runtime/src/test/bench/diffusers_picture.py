@@ -5,9 +5,13 @@ Usage: python diffusers_picture.py MODEL THREADS STEPS
 """
 import sys
 import time
+import warnings
 
 import diffusers
 import torch
+
+warnings.simplefilter("ignore")
+diffusers.utils.logging.disable_progress_bar()
 
 model, threads, steps = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 torch.set_num_threads(threads)

@@ -18,14 +18,15 @@ public final class PictureBenchmark {
 
   private PictureBenchmark() {}
 
-  /// Arguments: a Python that has diffusers; threads of either side; pictures of each.
+  /// Arguments: a Python that has diffusers; threads of either side; pictures of each. Runs in the
+  /// module's folder.
   public static void main(String[] arguments) throws IOException, InterruptedException {
     int threads = Integer.parseInt(arguments[1]);
     int pictures = Integer.parseInt(arguments[2]);
     Process rival =
         new ProcessBuilder(
                 arguments[0],
-                "runtime/src/test/bench/diffusers_picture.py",
+                "src/test/bench/diffusers_picture.py",
                 MODEL.toString(),
                 String.valueOf(threads),
                 String.valueOf(STEPS))

@@ -12,7 +12,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.Disabled;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
@@ -38,7 +37,6 @@ class SignalTest {
     assertEquals(List.of("big.safetensors", "errors.txt"), namesIn(folder));
   }
 
-  @Disabled("until Pipeline draws")
   @ParameterizedTest
   @CsvSource({"INT, 130", "TERM, 143"})
   void anInterruptedGenerationLeavesNothing(String signal, int code) throws Exception {
