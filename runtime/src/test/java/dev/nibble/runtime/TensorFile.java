@@ -6,6 +6,7 @@ import dev.nibble.formats.Checkpoints;
 import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.internal.simd.FloatReader;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
@@ -19,8 +20,13 @@ public final class TensorFile {
 
   /// Reads a fixture.
   public static TensorFile read(String fixture) throws IOException {
+    return read(Fixtures.path(fixture));
+  }
+
+  /// Reads a file.
+  public static TensorFile read(Path path) throws IOException {
     TensorFile file = new TensorFile();
-    try (Checkpoint checkpoint = Checkpoints.open(Fixtures.path(fixture))) {
+    try (Checkpoint checkpoint = Checkpoints.open(path)) {
       for (TensorInfo info : checkpoint.tensors().values()) {
         if (!info.dtype().isQuantizable()) {
           continue;
