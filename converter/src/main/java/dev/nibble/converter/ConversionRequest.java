@@ -13,7 +13,8 @@ import java.util.Optional;
 /// @param config the model's `config.json` when it does not lie beside the source
 /// @param output where to write; empty: beside the source, named after it and the scheme
 /// @param form whether the output is a file or a directory
-/// @param schemes the scheme of each weight; the first usually has the pattern `*`
+/// @param schemes the scheme of each weight; the first usually has the pattern `*`. May be empty
+///   only for a pipeline whose components have schemes of their own
 /// @param skip patterns of modules to keep as they are, which beat the schemes
 /// @param only patterns of the only modules to quantize; empty for all
 /// @param keepSensitive also keep the layers that the family lists as losing most
@@ -68,15 +69,39 @@ public record ConversionRequest(
     schemes = List.copyOf(schemes);
     skip = List.copyOf(skip);
     only = List.copyOf(only);
-    if (schemes.isEmpty()) {
-      throw new IllegalArgumentException("a conversion needs at least one scheme");
-    }
     if (names.filter(Dialect.NONE::equals).isPresent()) {
       throw new IllegalArgumentException("names of no dialect");
     }
     if (threads < 1 || memoryBytes < 1 || maxShardBytes < 1) {
       throw new IllegalArgumentException("threads, memory and shard size are positive");
     }
+  }
+
+  /// The request for a part of this one's source.
+  ///
+  /// @param part the directory of a component
+  /// @param place where its output goes: a directory
+  ConversionRequest forPart(Path part, Path place, List<SchemeRule> rules) {
+    return new ConversionRequest(
+        part,
+        Optional.empty(),
+        Optional.of(place),
+        OutputForm.DIRECTORY,
+        rules,
+        skip,
+        only,
+        keepSensitive,
+        Optional.empty(),
+        names,
+        keptDtype,
+        computeDtype,
+        allowNonFinite,
+        allowRequantize,
+        maxShardBytes,
+        force,
+        hashSource,
+        threads,
+        memoryBytes);
   }
 
   public static Builder builder(Path source) {

@@ -80,6 +80,9 @@ public final class Planner {
   }
 
   private static Draft draft(ConversionRequest request) throws IOException {
+    if (request.schemes().isEmpty()) {
+      throw new IllegalArgumentException("a conversion needs at least one scheme");
+    }
     Optional<ModelFamily> named = request.family().map(Planner::family);
     SkipRules rules = SkipRules.of(request);
     PlanNotes notes = new PlanNotes();
