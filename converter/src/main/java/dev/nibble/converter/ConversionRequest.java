@@ -13,8 +13,8 @@ import java.util.Optional;
 /// @param config the model's `config.json` when it does not lie beside the source
 /// @param output where to write; empty: beside the source, named after it and the scheme
 /// @param form whether the output is a file or a directory
-/// @param schemes the scheme of each weight; the first usually has the pattern `*`. May be empty
-///   only for a pipeline whose components have schemes of their own
+/// @param schemes the scheme of each weight; the first usually has the pattern `*`. Empty where
+///   only names are to change, and for a pipeline whose components have schemes of their own
 /// @param skip patterns of modules to keep as they are, which beat the schemes
 /// @param only patterns of the only modules to quantize; empty for all
 /// @param keepSensitive also keep the layers that the family lists as losing most

@@ -32,14 +32,18 @@ record OutputTarget(Path path, boolean directory, String baseName) {
   private static final String FILE_ENDING = ".safetensors";
   private static final String INDEX_ENDING = ".safetensors.index.json";
 
-  /// The default name ends with the first scheme.
+  /// The default name ends with the first scheme, without one with the names' dialect.
   ///
   /// @param source with the names of the output
   /// @param directory whether the output is a directory
   /// @throws ConversionException if a form is asked for that the source does not allow
   static OutputTarget of(
       ConversionRequest request, PlanSource source, Recognition model, boolean directory) {
-    String scheme = request.schemes().getFirst().scheme().id();
+    String scheme =
+        request.schemes().stream()
+            .map(rule -> rule.scheme().id())
+            .findFirst()
+            .orElseGet(() -> request.names().map(Dialect::optionName).orElse("copy"));
     if (directory && !model.opensAsDirectory()) {
       throw notADirectoryModel(source, model);
     }

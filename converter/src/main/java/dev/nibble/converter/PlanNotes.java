@@ -39,7 +39,7 @@ final class PlanNotes {
 
   /// Adds what follows from the plan.
   ///
-  /// @param shared the storage of a directory; empty for a single file
+  /// @param shared the storage of a directory; empty for a single file, and if nothing is quantized
   void describe(
       PlanSource source,
       Recognition model,
@@ -53,6 +53,11 @@ final class PlanNotes {
     }
     if (shared.isPresent()) {
       directory(source, shared.get(), weights);
+    } else if (weights.isEmpty()) {
+      add(
+          target.directory()
+              ? OPENS + fromPretrained(source)
+              : "nothing is quantized: the tensors have other names, or are cut otherwise");
     } else {
       file(source, model, target, weights);
     }

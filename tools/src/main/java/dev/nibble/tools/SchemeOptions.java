@@ -129,8 +129,9 @@ final class SchemeOptions {
 
   /// What the options ask for, an output each.
   ///
+  /// @param needed whether there is nothing to do without a scheme
   /// @throws ParameterException if they contradict each other
-  List<Wish> wishes(Path model) {
+  List<Wish> wishes(Path model, boolean needed) {
     List<Group> groups = groups();
     List<Wish> wishes = new ArrayList<>();
     for (Group group : groups) {
@@ -139,7 +140,7 @@ final class SchemeOptions {
             "-o %s has no scheme: each of several outputs follows its own, as in --nf4 -o a --int8 -o b"
                 .formatted(group.output.orElse("")));
       }
-      wishes.add(wish(group, model));
+      wishes.add(wish(group, model, needed));
     }
     return wishes;
   }
@@ -178,7 +179,7 @@ final class SchemeOptions {
     return groups;
   }
 
-  private Wish wish(Group group, Path model) {
+  private Wish wish(Group group, Path model, boolean needed) {
     List<SchemeRule> rules = new ArrayList<>();
     Optional<QuantScheme> base = Optional.empty();
     for (QuantScheme scheme : flags(group)) {
@@ -197,7 +198,7 @@ final class SchemeOptions {
     }
     base.ifPresent(scheme -> rules.addFirst(new SchemeRule("*", scheme)));
     Map<String, Optional<QuantScheme>> parts = components(group);
-    if (rules.isEmpty() && parts.values().stream().noneMatch(Optional::isPresent)) {
+    if (needed && rules.isEmpty() && parts.values().stream().noneMatch(Optional::isPresent)) {
       throw wrong(
           ("say which scheme: --nf4, --fp4, --int8, or --scheme with absmax8[:B], affine8[:B] or"
                   + " bnb8-dynamic[:B]; for example: quantize %s --nf4")
