@@ -8,6 +8,7 @@ import dev.nibble.formats.model.Recognition;
 import dev.nibble.formats.quant.FourBit;
 import dev.nibble.formats.quant.storage.BitsAndBytesStorage;
 import dev.nibble.formats.quant.storage.CompressedTensorsStorage;
+import dev.nibble.formats.quant.storage.GgufStorage;
 import dev.nibble.formats.quant.storage.NibbleStorage;
 import dev.nibble.formats.quant.storage.QuantStorage;
 import java.util.ArrayList;
@@ -70,6 +71,7 @@ final class PlanNotes {
                   ? "opens with transformers and vLLM that have compressed-tensors"
                   : "compressed-tensors: diffusers (0.40) does not open it, nibble does");
       case NibbleStorage _ -> add("nibble's own storage: no other tool opens it");
+      case GgufStorage _ -> throw new AssertionError("a GGUF file is no directory");
     }
   }
 

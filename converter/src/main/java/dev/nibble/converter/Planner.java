@@ -14,6 +14,7 @@ import dev.nibble.formats.model.Recognition;
 import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.storage.BitsAndBytesStorage;
 import dev.nibble.formats.quant.storage.CompressedTensorsStorage;
+import dev.nibble.formats.quant.storage.GgufStorage;
 import dev.nibble.formats.quant.storage.NibbleStorage;
 import dev.nibble.formats.quant.storage.QuantStorage;
 import dev.nibble.formats.quant.storage.StoredTensor;
@@ -226,7 +227,7 @@ public final class Planner {
                     LoaderRules.DIFFUSERS, LoaderRules.TRANSFORMERS_4, LoaderRules.TRANSFORMERS_5);
           };
       case CompressedTensorsStorage _ -> List.of(LoaderRules.COMPRESSED_TENSORS);
-      case NibbleStorage _ -> List.of();
+      case NibbleStorage _, GgufStorage _ -> List.of();
     };
   }
 

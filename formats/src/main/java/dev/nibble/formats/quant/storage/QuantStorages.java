@@ -9,6 +9,7 @@ import dev.nibble.formats.quant.AbsmaxInt8;
 import dev.nibble.formats.quant.AffineInt8;
 import dev.nibble.formats.quant.DynamicInt8;
 import dev.nibble.formats.quant.FourBit;
+import dev.nibble.formats.quant.GgmlBlock;
 import dev.nibble.formats.quant.LlmInt8;
 import dev.nibble.formats.quant.QuantScheme;
 import java.lang.foreign.SegmentAllocator;
@@ -27,6 +28,7 @@ public final class QuantStorages {
           case FourBit _, LlmInt8 _ -> new BitsAndBytesStorage();
           case AbsmaxInt8 _, AffineInt8 _ -> new CompressedTensorsStorage();
           case DynamicInt8 _ -> new NibbleStorage();
+          case GgmlBlock _ -> new GgufStorage();
         };
     return preferred.stores(scheme, shape) ? preferred : new NibbleStorage();
   }
