@@ -5,21 +5,26 @@ import dev.nibble.formats.Shape;
 import dev.nibble.formats.quant.ggml.GgmlCodecs;
 import dev.nibble.formats.quant.ggml.GgmlType;
 import java.lang.foreign.SegmentAllocator;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/// Blocks of one of ggml's quantized types. A block holds its codes and its scales, so a weight has
-/// one part:
+/// Blocks of one of ggml's quantized types, over the flattened weight. A block holds its codes and
+/// its scales, so a weight has one part:
 ///
 /// | part | dtype | shape |
 /// |---|---|---|
-/// | CODES | U8 | `[..., bytes of a row]`: blocks in order, row after row; no block spans rows |
+/// | CODES | U8 | `[elements / block size * block bytes]`: blocks in order |
+///
+/// ggml cuts each row of a weight into whole blocks. Where rows are no multiple of a block,
+/// ComfyUI-GGUF cuts the flattened weight into rows of 256 elements instead: the same blocks.
 ///
 /// @param type one with {@link GgmlType#isQuantized()}
 public record GgmlBlock(GgmlType type) implements QuantScheme {
   /// What stands before the type in {@link #id()}.
   public static final String PREFIX = "gguf";
+
+  /// Elements of a row that is cut anew: the size of the largest block.
+  public static final int CUT_ROW = 256;
 
   public GgmlBlock {
     if (!type.isQuantized()) {
@@ -33,27 +38,21 @@ public record GgmlBlock(GgmlType type) implements QuantScheme {
     return PREFIX + ":" + type.label();
   }
 
-  /// Whether rows of a weight of that shape fall into whole blocks, which all else demands.
+  /// Whether a weight of that shape falls into whole blocks, which all else demands.
   public boolean fits(Shape weight) {
-    return weight.rank() > 0 && type.fits(weight);
+    return weight.rank() > 0 && weight.elements() % type.blockSize() == 0;
   }
 
   @Override
   public List<PartSpec> parts(Shape weight) {
-    return List.of(new PartSpec(Part.CODES, DType.U8, codesShape(weight)));
-  }
-
-  private Shape codesShape(Shape weight) {
     requireFits(weight);
-    List<Long> dims = new ArrayList<>(weight.dims());
-    dims.set(dims.size() - 1, type.byteSize(weight.last()));
-    return new Shape(dims);
+    return List.of(new PartSpec(Part.CODES, DType.U8, Shape.of(type.byteSize(weight.elements()))));
   }
 
   private void requireFits(Shape weight) {
     if (!fits(weight)) {
       throw new IllegalArgumentException(
-          "a weight %s has rows that are not a multiple of the %d elements of a %s block"
+          "a weight %s is no multiple of the %d elements of a %s block"
               .formatted(weight, type.blockSize(), type));
     }
   }
@@ -64,8 +63,9 @@ public record GgmlBlock(GgmlType type) implements QuantScheme {
     return rows(weight).span();
   }
 
-  private static Blocks rows(Shape weight) {
-    return Blocks.of(0, weight);
+  /// The rows that are encoded together: those of the weight, or new ones of 256 elements.
+  private Blocks rows(Shape weight) {
+    return type.fits(weight) ? Blocks.of(0, weight) : Blocks.of(CUT_ROW, weight);
   }
 
   @Override

@@ -14,11 +14,8 @@ import java.util.Map;
 ///
 /// | tensor | holds |
 /// |---|---|
-/// | `NAME` | blocks; here U8 `[..., bytes of a row]` |
+/// | `NAME` | blocks; here U8 `[bytes]` |
 public record GgufStorage() implements QuantStorage {
-  /// Dimensions of a tensor that ggml has room for.
-  public static final int MOST_DIMS = 4;
-
   @Override
   public String id() {
     return "gguf";
@@ -26,10 +23,7 @@ public record GgufStorage() implements QuantStorage {
 
   @Override
   public boolean stores(QuantScheme scheme, Shape shape) {
-    return scheme instanceof GgmlBlock block
-        && shape.rank() <= MOST_DIMS
-        && shape.elements() > 0
-        && block.fits(shape);
+    return scheme instanceof GgmlBlock block && shape.elements() > 0 && block.fits(shape);
   }
 
   @Override

@@ -5,6 +5,7 @@ import dev.nibble.formats.Checkpoint;
 import dev.nibble.formats.FormatException;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.UnsupportedException;
+import dev.nibble.formats.gguf.GgufCheckpoint;
 import dev.nibble.formats.quant.AbsmaxInt8;
 import dev.nibble.formats.quant.AffineInt8;
 import dev.nibble.formats.quant.DynamicInt8;
@@ -33,7 +34,7 @@ public final class QuantStorages {
     return preferred.stores(scheme, shape) ? preferred : new NibbleStorage();
   }
 
-  /// The tensors of a model, by name: quantized weights of the three storages with their statistics
+  /// The tensors of a model, by name: quantized weights of all storages with their statistics
   /// absorbed, everything else as it is, in the order of the file. No codes are copied or read;
   /// what is allocated is four bytes a weight with double quantization.
   ///
@@ -46,7 +47,9 @@ public final class QuantStorages {
   ///   read
   public static SequencedMap<String, LogicalTensor> read(
       Checkpoint checkpoint, Optional<JsonNode> config, SegmentAllocator allocator) {
-    return new StorageReader(checkpoint, config, allocator).read();
+    return checkpoint instanceof GgufCheckpoint gguf
+        ? GgufWeights.read(gguf)
+        : new StorageReader(checkpoint, config, allocator).read();
   }
 
   /// What has already quantized a model, in words such as `bitsandbytes (4-bit nf4)` or `GPTQ`, if
@@ -54,6 +57,8 @@ public final class QuantStorages {
   ///
   /// @param config the model's `config.json`, where there is one
   public static Optional<String> quantizedBy(Checkpoint checkpoint, Optional<JsonNode> config) {
-    return new QuantOrigin(checkpoint, config).find();
+    return checkpoint instanceof GgufCheckpoint gguf
+        ? GgufWeights.origin(gguf)
+        : new QuantOrigin(checkpoint, config).find();
   }
 }
