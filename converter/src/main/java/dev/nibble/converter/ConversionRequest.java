@@ -20,6 +20,7 @@ import java.util.Optional;
 /// @param keptDtype cast float tensors that are not quantized to this type (BF16 only so far)
 /// @param computeDtype the type that loaders shall compute in, for the configuration
 /// @param allowNonFinite quantize weights that hold NaN or infinity
+/// @param allowRequantize decode a source that is quantized already, and quantize it anew
 /// @param maxShardBytes largest shard of a directory
 /// @param force replace an output that exists
 /// @param hashSource put the SHA-256 of whole source files into the provenance
@@ -38,6 +39,7 @@ public record ConversionRequest(
     Optional<DType> keptDtype,
     Optional<DType> computeDtype,
     boolean allowNonFinite,
+    boolean allowRequantize,
     long maxShardBytes,
     boolean force,
     boolean hashSource,
@@ -88,6 +90,7 @@ public record ConversionRequest(
     private Optional<DType> keptDtype = Optional.empty();
     private Optional<DType> computeDtype = Optional.empty();
     private boolean allowNonFinite;
+    private boolean allowRequantize;
     private long maxShardBytes = DEFAULT_SHARD_BYTES;
     private boolean force;
     private boolean hashSource;
@@ -162,6 +165,11 @@ public record ConversionRequest(
       return this;
     }
 
+    public Builder allowRequantize(boolean allow) {
+      allowRequantize = allow;
+      return this;
+    }
+
     public Builder maxShardBytes(long bytes) {
       maxShardBytes = bytes;
       return this;
@@ -201,6 +209,7 @@ public record ConversionRequest(
           keptDtype,
           computeDtype,
           allowNonFinite,
+          allowRequantize,
           maxShardBytes,
           force,
           hashSource,

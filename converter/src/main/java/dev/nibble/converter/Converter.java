@@ -2,6 +2,7 @@ package dev.nibble.converter;
 
 import dev.nibble.converter.internal.ConversionRun;
 import java.io.IOException;
+import java.util.List;
 
 /// Quantizes checkpoints: first a plan, from headers alone, then its execution.
 ///
@@ -39,6 +40,21 @@ public final class Converter {
   public ConversionReport run(
       ConversionPlan plan, ProgressListener listener, Cancellation cancellation)
       throws IOException {
-    return new ConversionRun(plan, listener, cancellation).execute();
+    return run(List.of(plan), listener, cancellation).getFirst();
+  }
+
+  /// Carries out several plans for one source, which is read once: each output is what its plan
+  /// makes alone. They get their names one after the other at the end; should that fail half-way,
+  /// those that have theirs are complete.
+  ///
+  /// @return a report for each plan
+  /// @throws IllegalArgumentException if the plans are for different sources
+  public List<ConversionReport> run(
+      List<ConversionPlan> plans, ProgressListener listener, Cancellation cancellation)
+      throws IOException {
+    if (plans.stream().map(ConversionPlan::sources).distinct().count() != 1) {
+      throw new IllegalArgumentException("plans that run together have one source");
+    }
+    return new ConversionRun(plans, listener, cancellation).execute();
   }
 }

@@ -2,7 +2,6 @@ package dev.nibble.converter;
 
 import dev.nibble.converter.LayerDecisions.Decision;
 import dev.nibble.formats.DType;
-import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.Text;
 import dev.nibble.formats.diffusers.ModelDirectory.Kind;
 import dev.nibble.formats.diffusers.QuantizationConfig;
@@ -46,8 +45,16 @@ public final class Planner {
   public ConversionPlan plan(ConversionRequest request) throws IOException {
     ModelFamily named = request.family().map(Planner::family).orElse(ModelFamilies.unknown());
     SkipRules rules = SkipRules.of(request);
-    PlanSource source = PlanSource.open(request.source(), request.config());
     PlanNotes notes = new PlanNotes();
+    PlanSource source =
+        PlanSource.open(request.source(), request.config(), request.allowRequantize());
+    source
+        .quantizedBy()
+        .ifPresent(method ->
+            notes.add(
+                "the source is quantized already, by "
+                    + method
+                    + ": its loss stays, this one's is added"));
     Recognition model =
         request.family().isPresent()
             ? ModelFamilies.treatAs(named, source.names())
@@ -268,14 +275,17 @@ public final class Planner {
   }
 
   private static TensorPlan kept(Decision.Keep keep, Optional<DType> dtype) {
-    TensorInfo tensor = keep.tensor();
-    return dtype.isPresent() && tensor.dtype().isQuantizable() && tensor.dtype() != dtype.get()
-        ? new TensorPlan.Cast(tensor, dtype.get(), keep.reason())
+    SourceTensor tensor = keep.tensor();
+    if (dtype.isPresent() && tensor.dtype().isQuantizable() && tensor.dtype() != dtype.get()) {
+      return new TensorPlan.Cast(tensor, dtype.get(), keep.reason());
+    }
+    return tensor.quantized()
+        ? new TensorPlan.Cast(tensor, tensor.dtype(), keep.reason())
         : new TensorPlan.Keep(tensor, keep.reason());
   }
 
   private TensorPlan quantized(Decision.Quantize weight, Optional<QuantStorage> shared) {
-    TensorInfo tensor = weight.tensor();
+    SourceTensor tensor = weight.tensor();
     QuantStorage storage =
         shared.orElseGet(() -> storages.forWeight(weight.scheme(), tensor.shape()));
     return new TensorPlan.Quantize(

@@ -148,6 +148,12 @@ final class QuantizeOptions {
   private boolean allowNonFinite;
 
   @Option(
+      names = "--allow-requantize",
+      order = 25,
+      description = "Decode a source that is quantized already, and quantize it anew.")
+  private boolean allowRequantize;
+
+  @Option(
       names = "--hash-source",
       order = 26,
       description = "Put the SHA-256 of the whole source into the provenance.")
@@ -170,6 +176,7 @@ final class QuantizeOptions {
             .keepSensitive(keepSensitive)
             .force(force || dryRun)
             .allowNonFinite(allowNonFinite)
+            .allowRequantize(allowRequantize)
             .hashSource(hashSource)
             .maxShardBytes(maxShardSize.bytes())
             .threads(machine.threads(spec))

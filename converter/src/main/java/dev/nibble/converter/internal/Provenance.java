@@ -27,6 +27,9 @@ public final class Provenance {
   /// Metadata key of the record.
   public static final String KEY = "nibble";
 
+  /// Describes quantized layers of the source, which the output holds otherwise.
+  private static final String COMFY_METADATA = "_quantization_metadata";
+
   private static final long HASH_CHUNK = 1L << 26;
   private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -60,6 +63,9 @@ public final class Provenance {
   public Map<String, String> metadata(Map<String, String> source, OutputFile file)
       throws IOException {
     Map<String, String> metadata = new LinkedHashMap<>(source);
+    if (plan.tensors().stream().anyMatch(tensor -> tensor.source().quantized())) {
+      metadata.remove(COMFY_METADATA);
+    }
     metadata.putIfAbsent("format", "pt");
     metadata.put(KEY, JSON.writeValueAsString(record(file)));
     return metadata;
@@ -79,6 +85,9 @@ public final class Provenance {
     request.keptDtype().ifPresent(dtype -> options.put("dtype", dtype.name()));
     request.computeDtype().ifPresent(dtype -> options.put("compute_dtype", dtype.name()));
     options.put("allow_non_finite", request.allowNonFinite());
+    if (request.allowRequantize()) {
+      options.put("allow_requantize", true);
+    }
     for (SourceHash source : sources) {
       ObjectNode entry = record.withArray("sources").addObject();
       entry.put("name", source.name()).put("size", source.size());

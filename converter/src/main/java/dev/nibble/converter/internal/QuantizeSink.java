@@ -3,14 +3,11 @@ package dev.nibble.converter.internal;
 import dev.nibble.converter.ConversionException;
 import dev.nibble.converter.TensorPlan;
 import dev.nibble.formats.Checkpoint;
-import dev.nibble.formats.DType;
 import dev.nibble.formats.NibbleException;
-import dev.nibble.formats.Shape;
 import dev.nibble.formats.Text;
 import dev.nibble.formats.quant.FourBit;
 import dev.nibble.formats.quant.Part;
 import dev.nibble.formats.quant.QuantError;
-import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.WeightEncoder;
 import dev.nibble.formats.quant.storage.StoredTensor;
 import dev.nibble.formats.safetensors.SafetensorsWriter;
@@ -23,7 +20,7 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /// Quantizes one weight: codes are written slice by slice, the statistics at the end.
-final class QuantizeJob implements Job {
+final class QuantizeSink implements Sink {
   /// Where results go, and what this weight may use.
   ///
   /// @param statistics memory for statistics
@@ -38,54 +35,25 @@ final class QuantizeJob implements Job {
   private final TensorPlan.Quantize plan;
   private final SafetensorsWriter target;
   private final Context context;
-  private final long unitsPerSlice;
   private StatisticsPool.@Nullable Lease lease;
   private @Nullable WeightEncoder encoder;
 
-  /// @param unitsPerSlice elements, a multiple of the scheme's slice alignment
-  QuantizeJob(
-      Checkpoint source,
-      TensorPlan.Quantize plan,
-      SafetensorsWriter target,
-      Context context,
-      long unitsPerSlice) {
+  QuantizeSink(
+      Checkpoint source, TensorPlan.Quantize plan, SafetensorsWriter target, Context context) {
     this.source = source;
     this.plan = plan;
     this.target = target;
     this.context = context;
-    this.unitsPerSlice = unitsPerSlice;
-  }
-
-  /// Elements of a slice of about that many source bytes.
-  static long unitsPerSlice(QuantScheme scheme, Shape shape, DType dtype, long sliceBytes) {
-    long alignment = Math.max(1, scheme.sliceAlignment(shape));
-    long elements = sliceBytes * 8 / dtype.bits();
-    return Math.max(alignment, elements / alignment * alignment);
   }
 
   @Override
-  public String tensor() {
-    return plan.source().name();
+  public long alignment() {
+    return Math.max(1, plan.quantScheme().sliceAlignment(plan.source().shape()));
   }
 
   @Override
-  public long units() {
-    return plan.source().shape().elements();
-  }
-
-  @Override
-  public long unitsPerSlice() {
-    return unitsPerSlice;
-  }
-
-  @Override
-  public long bufferBytes() {
-    return plan.quantScheme().codeBytes(Math.min(unitsPerSlice, units()));
-  }
-
-  @Override
-  public long sourceBytes(long units) {
-    return plan.source().dtype().byteSize(units);
+  public long bufferBytes(long elements) {
+    return plan.quantScheme().codeBytes(elements);
   }
 
   @Override
@@ -96,10 +64,9 @@ final class QuantizeJob implements Job {
   }
 
   @Override
-  public void run(long begin, long count, MemorySegment buffer) throws IOException {
+  public void accept(long begin, long count, MemorySegment slice, MemorySegment buffer)
+      throws IOException {
     WeightEncoder running = started(encoder);
-    MemorySegment slice =
-        source.data(plan.source()).asSlice(sourceBytes(begin), sourceBytes(count));
     MemorySegment codes = buffer.asSlice(0, plan.quantScheme().codeBytes(count));
     running.encode(begin, count, slice, codes);
     if (!context.allowNonFinite()) {
@@ -131,7 +98,7 @@ final class QuantizeJob implements Job {
   private String where() {
     return source.files().get(plan.source().file()).path()
         + ": tensor '"
-        + Text.printable(tensor())
+        + Text.printable(plan.source().name())
         + "'";
   }
 
@@ -150,7 +117,7 @@ final class QuantizeJob implements Job {
     } catch (NibbleException e) {
       throw new ConversionException(where() + ": " + e.getMessage(), e);
     }
-    long bytesOut = plan.quantScheme().codeBytes(units());
+    long bytesOut = plan.quantScheme().codeBytes(plan.source().shape().elements());
     for (StoredTensor stored : plan.stored()) {
       bytesOut += store(stored, parts);
     }
