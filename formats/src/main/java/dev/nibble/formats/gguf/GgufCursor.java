@@ -37,7 +37,7 @@ final class GgufCursor {
   }
 
   FormatException fault(long at, String expected, String found) {
-    return new FormatException(Where.in(path).at(at), expected, found);
+    return new FormatException(where(at), expected, found);
   }
 
   /// Steps over that many bytes and returns where they begin.
@@ -82,10 +82,19 @@ final class GgufCursor {
     return bytes.get(LittleEndian.DOUBLE, skip(8, what));
   }
 
-  /// A string that must be UTF-8: a key or a name.
+  Where where(long at) {
+    return Where.in(path).at(at);
+  }
+
+  /// A string that must be UTF-8, with its length before it: a key or a name.
   String name(String what) {
+    return name(what, length(what));
+  }
+
+  /// A string of that many bytes, which must be UTF-8.
+  String name(String what, long size) {
     long start = position;
-    ByteBuffer raw = raw(what);
+    ByteBuffer raw = bytes.asSlice(skip(size, what), size).asByteBuffer();
     try {
       return StandardCharsets.UTF_8
           .newDecoder()
@@ -100,14 +109,16 @@ final class GgufCursor {
 
   /// A string value, in which what is not UTF-8 becomes U+FFFD: it is only shown.
   String text(String what) {
-    return StandardCharsets.UTF_8.decode(raw(what)).toString();
+    long size = length(what);
+    ByteBuffer raw = bytes.asSlice(skip(size, what), size).asByteBuffer();
+    return StandardCharsets.UTF_8.decode(raw).toString();
   }
 
-  private ByteBuffer raw(String what) {
+  private long length(String what) {
     long size = int64(what + "'s length");
     if (size < 0) {
       throw fault(position - 8, what, "a length of " + Long.toUnsignedString(size));
     }
-    return bytes.asSlice(skip(size, what), size).asByteBuffer();
+    return size;
   }
 }
