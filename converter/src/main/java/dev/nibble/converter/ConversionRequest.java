@@ -1,6 +1,7 @@
 package dev.nibble.converter;
 
 import dev.nibble.formats.DType;
+import dev.nibble.formats.model.ModelFamily.Dialect;
 import dev.nibble.formats.quant.QuantScheme;
 import java.nio.file.Path;
 import java.util.List;
@@ -17,6 +18,8 @@ import java.util.Optional;
 /// @param only patterns of the only modules to quantize; empty for all
 /// @param keepSensitive also keep the layers that the family lists as losing most
 /// @param family id of the model family; empty: recognised by the tensor names
+/// @param names the names that the output's tensors have; empty: a directory those that its loader
+///   knows, a file those of the source
 /// @param keptDtype cast float tensors that are not quantized to this type (BF16 only so far)
 /// @param computeDtype the type that loaders shall compute in, for the configuration
 /// @param allowNonFinite quantize weights that hold NaN or infinity
@@ -36,6 +39,7 @@ public record ConversionRequest(
     List<String> only,
     boolean keepSensitive,
     Optional<String> family,
+    Optional<Dialect> names,
     Optional<DType> keptDtype,
     Optional<DType> computeDtype,
     boolean allowNonFinite,
@@ -67,6 +71,9 @@ public record ConversionRequest(
     if (schemes.isEmpty()) {
       throw new IllegalArgumentException("a conversion needs at least one scheme");
     }
+    if (names.filter(Dialect.NONE::equals).isPresent()) {
+      throw new IllegalArgumentException("names of no dialect");
+    }
     if (threads < 1 || memoryBytes < 1 || maxShardBytes < 1) {
       throw new IllegalArgumentException("threads, memory and shard size are positive");
     }
@@ -87,6 +94,7 @@ public record ConversionRequest(
     private List<String> only = List.of();
     private boolean keepSensitive;
     private Optional<String> family = Optional.empty();
+    private Optional<Dialect> names = Optional.empty();
     private Optional<DType> keptDtype = Optional.empty();
     private Optional<DType> computeDtype = Optional.empty();
     private boolean allowNonFinite;
@@ -150,6 +158,11 @@ public record ConversionRequest(
       return this;
     }
 
+    public Builder names(Dialect dialect) {
+      names = Optional.of(dialect);
+      return this;
+    }
+
     public Builder keptDtype(DType dtype) {
       keptDtype = Optional.of(dtype);
       return this;
@@ -206,6 +219,7 @@ public record ConversionRequest(
           only,
           keepSensitive,
           family,
+          names,
           keptDtype,
           computeDtype,
           allowNonFinite,

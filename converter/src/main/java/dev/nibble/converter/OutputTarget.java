@@ -2,6 +2,7 @@ package dev.nibble.converter;
 
 import dev.nibble.converter.internal.OutputRules;
 import dev.nibble.formats.diffusers.ModelDirectory;
+import dev.nibble.formats.model.ModelFamily.Dialect;
 import dev.nibble.formats.model.Recognition;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -31,11 +32,14 @@ record OutputTarget(Path path, boolean directory, String baseName) {
   private static final String FILE_ENDING = ".safetensors";
   private static final String INDEX_ENDING = ".safetensors.index.json";
 
-  /// @param scheme id of the first scheme, which the default name ends with
+  /// The default name ends with the first scheme.
+  ///
+  /// @param source with the names of the output
+  /// @param directory whether the output is a directory
   /// @throws ConversionException if a form is asked for that the source does not allow
   static OutputTarget of(
-      ConversionRequest request, PlanSource source, Recognition model, String scheme) {
-    boolean directory = isDirectory(request, source, model);
+      ConversionRequest request, PlanSource source, Recognition model, boolean directory) {
+    String scheme = request.schemes().getFirst().scheme().id();
     if (directory && !model.opensAsDirectory()) {
       throw notADirectoryModel(source, model);
     }
@@ -56,16 +60,22 @@ record OutputTarget(Path path, boolean directory, String baseName) {
     return new OutputTarget(path, directory, baseName);
   }
 
-  private static boolean isDirectory(
-      ConversionRequest request, PlanSource source, Recognition model) {
+  /// Whether the output of a source is a directory.
+  ///
+  /// @param source as it is stored
+  static boolean isDirectory(ConversionRequest request, PlanSource source, Recognition model) {
+    boolean original = request.names().filter(Dialect.ORIGINAL::equals).isPresent();
+    boolean library =
+        model.opensAsDirectory() || request.names().filter(Dialect.LIBRARY::equals).isPresent();
     return switch (request.form()) {
       case FILE -> false;
       case DIRECTORY -> true;
       case AUTO ->
-          request.output().filter(output -> endsWith(output, FILE_ENDING)).isEmpty()
+          !original
+              && request.output().filter(output -> endsWith(output, FILE_ENDING)).isEmpty()
               && (source.directory().isPresent()
                   || request.config().isPresent()
-                  || (source.config().isPresent() && model.opensAsDirectory()));
+                  || (source.config().isPresent() && library));
     };
   }
 
@@ -79,7 +89,7 @@ record OutputTarget(Path path, boolean directory, String baseName) {
             + ": "
             + names
             + ", which no loader of model directories knows: write a single file with -o"
-            + " X.safetensors, or start from the model's diffusers directory");
+            + " X.safetensors, or take --names diffusers, where nibble knows them");
   }
 
   private static String baseName(PlanSource source) {

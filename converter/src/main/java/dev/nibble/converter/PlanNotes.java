@@ -93,8 +93,8 @@ final class PlanNotes {
             + (original && fourBit ? ", and the NF4 loaders of ComfyUI and Forge" : ""));
     if (original) {
       add(
-          "diffusers opens quantized models only as directories with its own names: for one, start"
-              + " from the model's diffusers directory");
+          "diffusers opens quantized models only as directories with its own names: --names diffusers"
+              + " with --config config.json writes one, where nibble knows the names");
     } else if (source.config().isPresent()) {
       add(
           "for a directory that diffusers or transformers open, leave out -o "

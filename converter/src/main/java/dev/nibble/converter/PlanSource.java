@@ -106,6 +106,11 @@ record PlanSource(
     return Files.isRegularFile(beside) ? Optional.of(beside) : Optional.empty();
   }
 
+  /// The same source, its tensors under other names and cut otherwise.
+  PlanSource withTensors(SequencedMap<String, SourceTensor> renamed) {
+    return new PlanSource(path, directory, config, files, renamed, metadata, quantizedBy);
+  }
+
   /// In messages.
   String label() {
     return path.toString();

@@ -43,24 +43,23 @@ public final class Planner {
   /// @throws dev.nibble.formats.UnsupportedException for a pipeline, or a source quantized already
   /// @throws IOException if a file is missing or can't be read; the message names it
   public ConversionPlan plan(ConversionRequest request) throws IOException {
-    ModelFamily named = request.family().map(Planner::family).orElse(ModelFamilies.unknown());
+    Optional<ModelFamily> named = request.family().map(Planner::family);
     SkipRules rules = SkipRules.of(request);
     PlanNotes notes = new PlanNotes();
-    PlanSource source =
+    PlanSource asStored =
         PlanSource.open(request.source(), request.config(), request.allowRequantize());
-    source
+    asStored
         .quantizedBy()
         .ifPresent(method ->
             notes.add(
                 "the source is quantized already, by "
                     + method
-                    + ": its loss stays, this one's is added"));
-    Recognition model =
-        request.family().isPresent()
-            ? ModelFamilies.treatAs(named, source.names())
-            : ModelFamilies.recognise(source.names());
-    OutputTarget target =
-        OutputTarget.of(request, source, model, request.schemes().getFirst().scheme().id());
+                    + ": its loss stays, and this one's is added"));
+    Recognition stored = recognise(named, asStored);
+    boolean directory = OutputTarget.isDirectory(request, asStored, stored);
+    PlanSource source = OutputNames.of(request.names(), asStored, stored, directory, notes);
+    Recognition model = recognise(named, source);
+    OutputTarget target = OutputTarget.of(request, source, model, directory);
     target.requireFree(source, request.force());
     if (target.directory()) {
       requireOwnConfiguration(source, model);
@@ -131,6 +130,12 @@ public final class Planner {
           .map(decision -> LayerDecisions.module(decision.tensor().name()))
           .toList();
     }
+  }
+
+  private static Recognition recognise(Optional<ModelFamily> named, PlanSource source) {
+    return named.isPresent()
+        ? ModelFamilies.treatAs(named.get(), source.names())
+        : ModelFamilies.recognise(source.names());
   }
 
   private static ModelFamily family(String id) {

@@ -5,6 +5,7 @@ import dev.nibble.converter.ConversionRequest.OutputForm;
 import dev.nibble.converter.SchemeRule;
 import dev.nibble.formats.DType;
 import dev.nibble.formats.model.ModelFamilies;
+import dev.nibble.formats.model.ModelFamily.Dialect;
 import dev.nibble.formats.quant.FourBit;
 import dev.nibble.formats.quant.FourBitType;
 import dev.nibble.formats.quant.LlmInt8;
@@ -104,6 +105,15 @@ final class QuantizeOptions {
   private Optional<String> family = Optional.empty();
 
   @Option(
+      names = "--names",
+      order = 13,
+      paramLabel = "N",
+      description =
+          "The names of the output's tensors: diffusers, or original as single files have them."
+              + " Default: what the form of the output needs, else those of the source.")
+  private Optional<String> names = Optional.empty();
+
+  @Option(
       names = "--config",
       order = 14,
       paramLabel = "FILE",
@@ -182,6 +192,7 @@ final class QuantizeOptions {
             .threads(machine.threads(spec))
             .memoryBytes(machine.memoryBytes());
     family.ifPresent(id -> builder.family(knownFamily(id)));
+    names.ifPresent(name -> builder.names(dialect(name)));
     config.ifPresent(builder::config);
     output.ifPresent(text -> builder.output(outputPath(spec, text)).form(form(text)));
     dtype.ifPresent(name -> builder.keptDtype(floatType(spec, "--dtype", name, "bf16")));
@@ -203,6 +214,15 @@ final class QuantizeOptions {
     ModelFamilies.all().forEach(one -> known.add(one.id()));
     known.add(ModelFamilies.unknown().id());
     throw wrong("--family takes %s, not '%s'".formatted(String.join(", ", known), id));
+  }
+
+  private Dialect dialect(String name) {
+    for (Dialect dialect : List.of(Dialect.LIBRARY, Dialect.ORIGINAL)) {
+      if (dialect.optionName().equals(name)) {
+        return dialect;
+      }
+    }
+    throw wrong("--names takes diffusers or original, not '%s'".formatted(name));
   }
 
   /// The path of an output that nibble can write.

@@ -82,6 +82,7 @@ public final class Provenance {
     request.skip().forEach(options.putArray("skip")::add);
     request.only().forEach(options.putArray("only")::add);
     options.put("keep_sensitive", request.keepSensitive()).put("family", plan.family());
+    request.names().ifPresent(names -> options.put("names", names.optionName()));
     request.keptDtype().ifPresent(dtype -> options.put("dtype", dtype.name()));
     request.computeDtype().ifPresent(dtype -> options.put("compute_dtype", dtype.name()));
     options.put("allow_non_finite", request.allowNonFinite());

@@ -23,6 +23,7 @@ public final class NameMap {
   private static final Map<String, String> BY_CLASS =
       Map.of(
           "ZImageTransformer2DModel", "z-image",
+          "QwenImageTransformer2DModel", "qwen-image",
           "FluxTransformer2DModel", "flux",
           "UNet2DConditionModel", "sd-unet",
           "AutoencoderKL", "sd-vae",
@@ -35,8 +36,7 @@ public final class NameMap {
     this.table = table;
   }
 
-  /// The map of a diffusion model's family; empty where single files have the library's names too
-  /// (Qwen-Image), and where nibble has no table.
+  /// The map of a diffusion model's family; empty where nibble has no table.
   public static Optional<NameMap> of(ModelFamily family) {
     return family.diffusersClasses().stream()
         .filter(BY_CLASS::containsKey)
@@ -53,6 +53,20 @@ public final class NameMap {
   /// What single files usually put before the original names; often nothing.
   public String prefix() {
     return table.prefixes().getFirst();
+  }
+
+  /// The dialect that most of these names are of; the library's, should both fit.
+  public Dialect dialect(Set<String> names) {
+    if (!prefixOf(names).isEmpty()) {
+      return Dialect.ORIGINAL;
+    }
+    int original = 0;
+    int library = 0;
+    for (String name : names) {
+      original += table.rules().stream().anyMatch(rule -> rule.isOriginal(name)) ? 1 : 0;
+      library += table.rules().stream().anyMatch(rule -> rule.isLibrary(name)) ? 1 : 0;
+    }
+    return original > library ? Dialect.ORIGINAL : Dialect.LIBRARY;
   }
 
   /// Renames a checkpoint.

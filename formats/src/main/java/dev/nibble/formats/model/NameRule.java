@@ -8,7 +8,7 @@ import java.util.Set;
 /// One line of a {@link NameTable}: a tensor of the original names and the tensors of the library
 /// names that hold the same rows.
 ///
-/// @param original empty for a tensor that only the library has
+/// @param original the name in the original code
 /// @param library more than one where the original is fused; none where the library drops it
 /// @param weights how the rows of the original are shared out over `library`
 /// @param form how the numbers differ
@@ -37,6 +37,14 @@ record NameRule(
   /// Whether it may lead from the library's names to the original's.
   boolean leadsBack(Set<String> libraryNames) {
     return without.isEmpty() || !libraryNames.contains(without.get());
+  }
+
+  boolean isOriginal(String name) {
+    return original.match(name).isPresent();
+  }
+
+  boolean isLibrary(String name) {
+    return library.stream().anyMatch(pattern -> pattern.match(name).isPresent());
   }
 
   int totalWeight() {
