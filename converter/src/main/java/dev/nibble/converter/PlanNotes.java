@@ -30,18 +30,22 @@ final class PlanNotes {
   /// Adds what follows from the plan.
   ///
   /// @param shared the storage of a directory; empty for a single file
+  /// @param gguf for a GGUF file
   void describe(
       PlanSource source,
       Recognition model,
       OutputTarget target,
       Optional<QuantStorage> shared,
-      List<Decision.Quantize> weights) {
+      List<Decision.Quantize> weights,
+      Optional<GgufPlanner> gguf) {
     if (model.family().equals(ModelFamilies.unknown())) {
       add(
           "unknown model: its linear layers were guessed by name and shape; --family names one that"
               + " nibble knows");
     }
-    if (shared.isPresent()) {
+    if (gguf.isPresent()) {
+      gguf.get().noteReaders();
+    } else if (shared.isPresent()) {
       directory(source, shared.get(), weights);
     } else {
       file(source, model, target, weights);

@@ -8,6 +8,7 @@ import dev.nibble.formats.diffusers.QuantizationConfig;
 import dev.nibble.formats.model.KeptInFp32;
 import dev.nibble.formats.model.ModelFamilies;
 import dev.nibble.formats.model.ModelFamily;
+import dev.nibble.formats.model.ModelFamily.Dialect;
 import dev.nibble.formats.model.ModelFamily.Spelling;
 import dev.nibble.formats.model.Recognition;
 import dev.nibble.formats.quant.QuantScheme;
@@ -57,7 +58,12 @@ public final class Planner {
                     + ": its loss stays, and this one's is added"));
     Recognition stored = recognise(named, asStored);
     boolean directory = OutputTarget.isDirectory(request, asStored, stored);
-    PlanSource source = OutputNames.of(request.names(), asStored, stored, directory, notes);
+    Optional<Dialect> names =
+        request
+            .names()
+            .or(() ->
+                request.writesGguf() ? OutputNames.ofGguf(asStored, stored) : Optional.empty());
+    PlanSource source = OutputNames.of(names, asStored, stored, directory, notes);
     Recognition model = recognise(named, source);
     OutputTarget target = OutputTarget.of(request, source, model, directory);
     target.requireFree(source, request.force());
@@ -71,7 +77,14 @@ public final class Planner {
             ? Optional.of(storages.forDirectory(source.label(), layers.quantized()))
             : Optional.empty();
     LoaderCheck check = check(source, model, layers, shared);
-    List<TensorPlan> tensors = tensors(request, layers.decisions(), shared);
+    Optional<GgufPlanner> gguf =
+        request.writesGguf()
+            ? Optional.of(new GgufPlanner(request, model, rules, notes))
+            : Optional.empty();
+    List<TensorPlan> tensors =
+        gguf.isPresent()
+            ? gguf.get().tensors(layers.decisions())
+            : tensors(request, layers.decisions(), shared);
     requireDistinct(source, tensors);
     Optional<String> configuration =
         shared.isPresent() && source.config().isPresent()
@@ -79,7 +92,7 @@ public final class Planner {
                 configuration(
                     source.config().get(), shared.get(), check, layers, request.computeDtype()))
             : Optional.empty();
-    notes.describe(source, model, target, shared, layers.quantized());
+    notes.describe(source, model, target, shared, layers.quantized(), gguf);
     return new ConversionPlan(
         request,
         source.files(),
@@ -90,6 +103,7 @@ public final class Planner {
         target.baseName(),
         configuration,
         target.directory() ? copied(source) : Map.of(),
+        gguf.map(GgufPlanner::file),
         rules.matches(layers.linears()),
         notes.lines());
   }

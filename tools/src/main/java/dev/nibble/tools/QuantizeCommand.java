@@ -25,10 +25,10 @@ import picocli.CommandLine.Spec;
 /// `nibble quantize`: options to a request, a plan, a run, and its report.
 @Command(
     name = "quantize",
-    description = "Quantizes a safetensors checkpoint.",
+    description = "Quantizes a safetensors or GGUF checkpoint.",
     sortOptions = false,
     customSynopsis = {
-      "quantize MODEL (--nf4 | --fp4 | --int8 | --scheme S)",
+      "quantize MODEL (--nf4 | --fp4 | --int8 | --gguf MIX | --scheme S)",
       "                [--skip P]... [-o OUT] [options]"
     },
     footer = {
@@ -36,6 +36,7 @@ import picocli.CommandLine.Spec;
       "Examples:",
       "  quantize model.safetensors --nf4 --skip img_mod",
       "  quantize transformer/ --int8 -o transformer-int8/",
+      "  quantize transformer/ --gguf Q4_K_M -o model-Q4_K_M.gguf",
       "  quantize model.safetensors --nf4 --scheme 'proj_out=int8' --dry-run"
     })
 final class QuantizeCommand implements Callable<Integer> {

@@ -2,6 +2,7 @@ package dev.nibble.tools;
 
 import dev.nibble.converter.ConversionRequest;
 import dev.nibble.converter.ConversionRequest.OutputForm;
+import dev.nibble.converter.GgufMix;
 import dev.nibble.converter.SchemeRule;
 import dev.nibble.formats.DType;
 import dev.nibble.formats.model.ModelFamilies;
@@ -32,8 +33,7 @@ final class QuantizeOptions {
   private static final int DEFAULT_BLOCK_SIZE = 64;
 
   /// How files of weights end that others write.
-  private static final List<String> FOREIGN =
-      List.of(".gguf", ".ckpt", ".pt", ".pth", ".bin", ".onnx");
+  private static final List<String> FOREIGN = List.of(".ckpt", ".pt", ".pth", ".bin", ".onnx");
 
   @SuppressWarnings("NullAway.Init") // picocli sets it
   @Spec(Target.MIXEE)
@@ -43,7 +43,8 @@ final class QuantizeOptions {
   @Parameters(
       index = "0",
       paramLabel = "MODEL",
-      description = "A .safetensors file, a model directory, or a .safetensors.index.json.")
+      description =
+          "A .safetensors or .gguf file, a model directory, or a .safetensors.index.json.")
   private Path model;
 
   @Option(names = "--nf4", order = 1, description = "NormalFloat4, as bitsandbytes stores it.")
@@ -56,12 +57,28 @@ final class QuantizeOptions {
   private boolean int8;
 
   @Option(
+      names = "--gguf",
+      order = 4,
+      paramLabel = "MIX",
+      description =
+          "A GGUF file, with the types that ComfyUI-GGUF's tools give each weight: Q8_0, Q6_K,"
+              + " Q5_K_M, Q4_K_M, Q4_K_S, Q3_K_M, ...")
+  private Optional<String> gguf = Optional.empty();
+
+  @Option(
+      names = "--imatrix",
+      order = 4,
+      paramLabel = "FILE",
+      description = "llama.cpp's importance matrix, for --gguf: as GGUF or .dat.")
+  private Optional<Path> imatrix = Optional.empty();
+
+  @Option(
       names = "--scheme",
       order = 4,
       paramLabel = "[GLOB=]SCHEME",
       description =
-          "Any scheme: nf4, fp4, int8, absmax8[:B], affine8[:B], bnb8-dynamic[:B]. With GLOB= only"
-              + " for the modules it matches; the last match wins.")
+          "Any scheme: nf4, fp4, int8, absmax8[:B], affine8[:B], bnb8-dynamic[:B], gguf:TYPE. With"
+              + " GLOB= only for the modules it matches; the last match wins.")
   private List<String> schemes = List.of();
 
   @Option(
@@ -191,6 +208,8 @@ final class QuantizeOptions {
             .maxShardBytes(maxShardSize.bytes())
             .threads(machine.threads(spec))
             .memoryBytes(machine.memoryBytes());
+    mix().ifPresent(builder::gguf);
+    imatrix.ifPresent(path -> builder.imatrix(ggufOnly(path, builder)));
     family.ifPresent(id -> builder.family(knownFamily(id)));
     names.ifPresent(name -> builder.names(dialect(name)));
     config.ifPresent(builder::config);
@@ -204,6 +223,20 @@ final class QuantizeOptions {
   /// Whether an output that exists may be replaced.
   boolean isForced() {
     return force;
+  }
+
+  private Optional<GgufMix> mix() {
+    return gguf.map(name ->
+        GgufMix.named(name)
+            .orElseThrow(
+                () -> wrong("--gguf takes %s, not '%s'".formatted(GgufMix.names(), name))));
+  }
+
+  private Path ggufOnly(Path matrix, ConversionRequest.Builder builder) {
+    if (!builder.build().writesGguf()) {
+      throw wrong("--imatrix belongs to --gguf and the schemes gguf:TYPE: leave it out");
+    }
+    return matrix;
   }
 
   private String knownFamily(String id) {
@@ -235,16 +268,16 @@ final class QuantizeOptions {
     if (FOREIGN.stream().anyMatch(lower::endsWith) && !Files.isDirectory(Path.of(output))) {
       throw new ParameterException(
           spec.commandLine(),
-          "--output %s: only .safetensors files and directories are written: name X.safetensors or"
+          "--output %s: only .safetensors and .gguf files and directories are written: name"
                   .formatted(output)
-              + " DIR/");
+              + " X.safetensors, X.gguf or DIR/");
     }
     return Path.of(output);
   }
 
   /// The form that the spelling of an output asks for.
   static OutputForm form(String output) {
-    if (output.endsWith(".safetensors")) {
+    if (output.endsWith(".safetensors") || output.endsWith(".gguf")) {
       return OutputForm.FILE;
     }
     return output.endsWith("/") || Files.isDirectory(Path.of(output))
@@ -281,10 +314,13 @@ final class QuantizeOptions {
         rules.add(new SchemeRule(pattern("--scheme", text.substring(0, equals)), scheme));
       }
     }
+    if (gguf.isPresent()) {
+      requireNone(base, "--gguf " + gguf.get());
+    }
     base.ifPresent(scheme -> rules.addFirst(new SchemeRule("*", scheme)));
-    if (rules.isEmpty()) {
+    if (rules.isEmpty() && gguf.isEmpty()) {
       throw wrong(
-          ("say which scheme: --nf4, --fp4, --int8, or --scheme with absmax8[:B], affine8[:B] or"
+          ("say which scheme: --nf4, --fp4, --int8, --gguf Q4_K_M or another mix, or --scheme with absmax8[:B], affine8[:B] or"
                   + " bnb8-dynamic[:B]; for example: quantize %s --nf4")
               .formatted(model));
     }
@@ -334,7 +370,7 @@ final class QuantizeOptions {
       throw wrong(
           ("two schemes for every layer, %s and %s: name the layers of the second one, as in"
                   + " --scheme 'GLOB=%s'")
-              .formatted(base.get().id(), second, second));
+              .formatted(base.get().id(), second, second.replace("--gguf ", "gguf:")));
     }
   }
 

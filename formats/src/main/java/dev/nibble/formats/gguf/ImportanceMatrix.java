@@ -4,6 +4,7 @@ import dev.nibble.formats.FileKind;
 import dev.nibble.formats.FormatException;
 import dev.nibble.formats.FormatException.Where;
 import dev.nibble.formats.LittleEndian;
+import dev.nibble.formats.Shape;
 import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.Text;
 import dev.nibble.formats.internal.MappedFile;
@@ -149,11 +150,15 @@ public final class ImportanceMatrix {
     return List.copyOf(columns.keySet());
   }
 
-  /// The importance of each column of a weight, if it knows the weight: by its name, with or
-  /// without the prefix of a bundle.
+  /// The importance of each column of a weight, if the weight is a matrix and known: by its name,
+  /// with or without the prefix of a bundle.
   ///
   /// @throws FormatException if it has another number of columns
-  public Optional<float[]> of(String weight, long width) {
+  public Optional<float[]> of(String weight, Shape shape) {
+    if (shape.rank() != 2) {
+      return Optional.empty();
+    }
+    long width = shape.last();
     for (String name : List.of(weight, PREFIX + weight, withoutPrefix(weight))) {
       float[] values = columns.get(name);
       if (values == null) {
