@@ -12,8 +12,8 @@ public interface BlockSearch {
   static BlockSearch best() {
     return Simd.choose(
         () -> new ScalarBlockSearch(),
-        () -> new ScalarBlockSearch(),
-        () -> new ScalarBlockSearch());
+        () -> new VectorBlockSearch(),
+        () -> new VectorBlockSearch());
   }
 
   /// How {@link #scaleAndMin} searches.

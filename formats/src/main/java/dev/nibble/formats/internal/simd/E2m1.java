@@ -5,6 +5,13 @@ package dev.nibble.formats.internal.simd;
 public final class E2m1 {
   private static final int[] DOUBLED = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
+  /// Mantissas from here on may have a logarithm that is rounded up to the next integer: at most
+  /// the last 44, where the logarithm is largest.
+  private static final int CERTAIN = 0x800000 - 128;
+
+  /// Number of middles between neighbouring magnitudes.
+  static final int MIDDLES = 7;
+
   private E2m1() {}
 
   /// Twice the value of a code.
@@ -26,6 +33,11 @@ public final class E2m1 {
     if (largest == 0) {
       return 0;
     }
+    // Far from the next power of two the exponent is at hand.
+    int mantissa = Float.floatToRawIntBits(largest) & 0x7fffff;
+    if (largest >= Float.MIN_NORMAL && mantissa < CERTAIN) {
+      return (Math.getExponent(largest) - 2 + 127) & 0xff;
+    }
     float log = (float) (Math.log(largest) / Math.log(2));
     return ((int) Math.floor(log) - 2 + 127) & 0xff;
   }
@@ -43,6 +55,16 @@ public final class E2m1 {
       }
     }
     return best;
+  }
+
+  /// Bits of the magnitudes above which the next larger value is nearer. Distances are exact near
+  /// them, so comparing with them is comparing distances; a value that overflows is never near.
+  static void middles(float halfScale, int[] bits) {
+    for (int i = 0; i < MIDDLES; i++) {
+      float next = DOUBLED[i + 1] * halfScale;
+      float middle = (DOUBLED[i] + DOUBLED[i + 1]) * 0.5f * halfScale;
+      bits[i] = Float.isFinite(next) ? Float.floatToRawIntBits(middle) : Integer.MAX_VALUE;
+    }
   }
 
   static float[] doubledValues() {

@@ -1,10 +1,15 @@
 package dev.nibble.formats.internal.simd;
 
 import java.lang.foreign.MemorySegment;
+import java.util.EnumMap;
+import java.util.Map;
 
 /// Chooses the code that reads and writes blocks of ggml's types. The scalar code is handed in: it
-/// stands beside the drawing of the block in the type's codec.
+/// stands beside the drawing of the block, in the type's codec.
 public final class GgmlKernels {
+  private static final Map<BlockKind, Warmup> DECODE = warmups();
+  private static final Map<BlockKind, Warmup> ENCODE = warmups();
+
   private GgmlKernels() {}
 
   /// Decodes whole blocks from byte `at` to `x[from, from + count)`.
@@ -19,13 +24,57 @@ public final class GgmlKernels {
     void encode(float[] x, int from, int count, MemorySegment blocks, long at);
   }
 
+  private static Map<BlockKind, Warmup> warmups() {
+    Map<BlockKind, Warmup> warmups = new EnumMap<>(BlockKind.class);
+    for (BlockKind kind : BlockKind.values()) {
+      warmups.put(kind, new Warmup());
+    }
+    return warmups;
+  }
+
   /// The fastest decoder of blocks of that kind for this machine.
   public static Decode decoder(BlockKind kind, Decode scalar) {
-    return scalar;
+    return Simd.choose(
+        () -> scalar,
+        () ->
+            warmingDecoder(
+                DECODE.getOrDefault(kind, new Warmup()), VectorGgmlDecode.of(kind, scalar), scalar),
+        () -> VectorGgmlDecode.of(kind, scalar));
   }
 
   /// The fastest encoder of blocks of that kind for this machine.
   public static Encode encoder(BlockKind kind, Encode scalar) {
-    return scalar;
+    return Simd.choose(
+        () -> scalar,
+        () ->
+            warmingEncoder(
+                ENCODE.getOrDefault(kind, new Warmup()), VectorGgmlEncode.of(kind, scalar), scalar),
+        () -> VectorGgmlEncode.of(kind, scalar));
+  }
+
+  private static Decode warmingDecoder(Warmup warmup, Decode vector, Decode scalar) {
+    return (blocks, at, x, from, count) -> {
+      if (warmup.isWarm()) {
+        vector.decode(blocks, at, x, from, count);
+      } else {
+        warmup.run(
+            count,
+            () -> vector.decode(blocks, at, x, from, count),
+            () -> scalar.decode(blocks, at, x, from, count));
+      }
+    };
+  }
+
+  private static Encode warmingEncoder(Warmup warmup, Encode vector, Encode scalar) {
+    return (x, from, count, blocks, at) -> {
+      if (warmup.isWarm()) {
+        vector.encode(x, from, count, blocks, at);
+      } else {
+        warmup.run(
+            count,
+            () -> vector.encode(x, from, count, blocks, at),
+            () -> scalar.encode(x, from, count, blocks, at));
+      }
+    };
   }
 }

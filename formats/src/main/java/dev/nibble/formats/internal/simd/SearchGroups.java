@@ -35,8 +35,7 @@ public final class SearchGroups {
   final float[] laneX;
 
   final float[] laneWeights;
-  final int[] laneCodes;
-  final int[] laneBest;
+  final float[] laneCodes;
 
   /// @param size elements of a group, at most 32
   /// @param capacity groups
@@ -49,8 +48,7 @@ public final class SearchGroups {
     weightSums = new float[capacity];
     laneX = new float[size * LANES];
     laneWeights = new float[size * LANES];
-    laneCodes = new int[size * LANES];
-    laneBest = new int[size * LANES];
+    laneCodes = new float[size * LANES];
   }
 
   /// Points to `count` groups in `x`, borrowed.

@@ -1,0 +1,336 @@
+package dev.nibble.formats.internal.simd;
+
+import static dev.nibble.formats.internal.simd.VectorFloats.FLOATS;
+import static dev.nibble.formats.internal.simd.VectorFloats.INTS;
+import static java.nio.ByteOrder.LITTLE_ENDIAN;
+import static jdk.incubator.vector.VectorOperators.AND;
+import static jdk.incubator.vector.VectorOperators.B2I;
+import static jdk.incubator.vector.VectorOperators.I2F;
+import static jdk.incubator.vector.VectorOperators.LSHL;
+import static jdk.incubator.vector.VectorOperators.LSHR;
+import static jdk.incubator.vector.VectorOperators.OR;
+import static jdk.incubator.vector.VectorOperators.ZERO_EXTEND_B2I;
+
+import dev.nibble.formats.LittleEndian;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import jdk.incubator.vector.ByteVector;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorSpecies;
+
+/// Decoders of ggml's blocks in vectors; the blocks are drawn in the types' codecs, whose scalar
+/// code gives the same numbers. Bytes are spread to lanes of 32 bits, from which shifts and masks
+/// take the codes.
+final class VectorGgmlDecode {
+  private static final int LANES = FLOATS.length();
+  private static final VectorSpecies<Byte> BYTES =
+      VectorSpecies.of(byte.class, VectorShape.forBitSize(FLOATS.vectorBitSize() / 4));
+
+  private VectorGgmlDecode() {}
+
+  /// The decoder of that kind; the scalar one for tables of 16 values in shorter vectors.
+  static GgmlKernels.Decode of(BlockKind kind, GgmlKernels.Decode scalar) {
+    return switch (kind) {
+      case Q4_0 -> VectorGgmlDecode::q40;
+      case Q4_1 -> VectorGgmlDecode::q41;
+      case Q5_0 -> VectorGgmlDecode::q50;
+      case Q5_1 -> VectorGgmlDecode::q51;
+      case Q8_0 -> VectorGgmlDecode::q80;
+      case Q2_K -> VectorGgmlDecode::q2K;
+      case Q3_K -> VectorGgmlDecode::q3K;
+      case Q4_K -> VectorGgmlDecode::q4K;
+      case Q5_K -> VectorGgmlDecode::q5K;
+      case Q6_K -> VectorGgmlDecode::q6K;
+      case IQ4_NL -> LANES == 16 ? VectorGgmlDecode::iq4Nl : scalar;
+      case IQ4_XS -> LANES == 16 ? VectorGgmlDecode::iq4Xs : scalar;
+      case MXFP4 -> LANES == 16 ? VectorGgmlDecode::mxfp4 : scalar;
+    };
+  }
+
+  private static IntVector load(MemorySegment blocks, long at) {
+    return (IntVector)
+        ByteVector.fromMemorySegment(BYTES, blocks, at, LITTLE_ENDIAN)
+            .convertShape(ZERO_EXTEND_B2I, INTS, 0);
+  }
+
+  private static FloatVector floats(IntVector q) {
+    return (FloatVector) q.convert(I2F, 0);
+  }
+
+  private static float half(MemorySegment blocks, long at) {
+    return Float.float16ToFloat(blocks.get(LittleEndian.SHORT, at));
+  }
+
+  private static int unsigned(MemorySegment blocks, long at) {
+    return Byte.toUnsignedInt(blocks.get(ValueLayout.JAVA_BYTE, at));
+  }
+
+  private static void q40(MemorySegment blocks, long at, float[] x, int from, int count) {
+    long block = at;
+    for (int i = from; i < from + count; i += 32, block += 18) {
+      float d = half(blocks, block);
+      for (int j = 0; j < 16; j += LANES) {
+        IntVector pair = load(blocks, block + 2 + j);
+        floats(pair.lanewise(AND, 15).sub(8)).mul(d).intoArray(x, i + j);
+        floats(pair.lanewise(LSHR, 4).sub(8)).mul(d).intoArray(x, i + 16 + j);
+      }
+    }
+  }
+
+  private static void q41(MemorySegment blocks, long at, float[] x, int from, int count) {
+    long block = at;
+    for (int i = from; i < from + count; i += 32, block += 20) {
+      float d = half(blocks, block);
+      float min = half(blocks, block + 2);
+      for (int j = 0; j < 16; j += LANES) {
+        IntVector pair = load(blocks, block + 4 + j);
+        floats(pair.lanewise(AND, 15)).mul(d).add(min).intoArray(x, i + j);
+        floats(pair.lanewise(LSHR, 4)).mul(d).add(min).intoArray(x, i + 16 + j);
+      }
+    }
+  }
+
+  /// Bit `first + lane` of the word, as bit 4 of each lane.
+  private static IntVector fifths(int word, int first) {
+    IntVector lanes = IntVector.zero(INTS).addIndex(1).add(first);
+    return IntVector.broadcast(INTS, word).lanewise(LSHR, lanes).lanewise(AND, 1).lanewise(LSHL, 4);
+  }
+
+  private static void q50(MemorySegment blocks, long at, float[] x, int from, int count) {
+    long block = at;
+    for (int i = from; i < from + count; i += 32, block += 22) {
+      float d = half(blocks, block);
+      int word = blocks.get(LittleEndian.INT, block + 2);
+      for (int j = 0; j < 16; j += LANES) {
+        IntVector pair = load(blocks, block + 6 + j);
+        IntVector low = pair.lanewise(AND, 15).lanewise(OR, fifths(word, j));
+        IntVector high = pair.lanewise(LSHR, 4).lanewise(OR, fifths(word, 16 + j));
+        floats(low.sub(16)).mul(d).intoArray(x, i + j);
+        floats(high.sub(16)).mul(d).intoArray(x, i + 16 + j);
+      }
+    }
+  }
+
+  private static void q51(MemorySegment blocks, long at, float[] x, int from, int count) {
+    long block = at;
+    for (int i = from; i < from + count; i += 32, block += 24) {
+      float d = half(blocks, block);
+      float min = half(blocks, block + 2);
+      int word = blocks.get(LittleEndian.INT, block + 4);
+      for (int j = 0; j < 16; j += LANES) {
+        IntVector pair = load(blocks, block + 8 + j);
+        IntVector low = pair.lanewise(AND, 15).lanewise(OR, fifths(word, j));
+        IntVector high = pair.lanewise(LSHR, 4).lanewise(OR, fifths(word, 16 + j));
+        floats(low).mul(d).add(min).intoArray(x, i + j);
+        floats(high).mul(d).add(min).intoArray(x, i + 16 + j);
+      }
+    }
+  }
+
+  private static void q80(MemorySegment blocks, long at, float[] x, int from, int count) {
+    long block = at;
+    for (int i = from; i < from + count; i += 32, block += 34) {
+      float d = half(blocks, block);
+      for (int j = 0; j < 32; j += LANES) {
+        IntVector q =
+            (IntVector)
+                ByteVector.fromMemorySegment(BYTES, blocks, block + 2 + j, LITTLE_ENDIAN)
+                    .convertShape(B2I, INTS, 0);
+        floats(q).mul(d).intoArray(x, i + j);
+      }
+    }
+  }
+
+  private static void q2K(MemorySegment blocks, long at, float[] x, int from, int count) {
+    long block = at;
+    for (int i = from; i < from + count; i += 256, block += 84) {
+      float d = half(blocks, block + 80);
+      float dMin = half(blocks, block + 82);
+      for (int part = 0; part < 4; part++) {
+        // 16 bytes hold the codes of four groups.
+        int first = part / 2 * 8 + part % 2;
+        int out = i + part / 2 * 128 + part % 2 * 16;
+        for (int j = 0; j < 16; j += LANES) {
+          IntVector quad = load(blocks, block + 16 + part * 16L + j);
+          for (int s = 0; s < 4; s++) {
+            int both = unsigned(blocks, block + first + 2L * s);
+            floats(quad.lanewise(LSHR, 2 * s).lanewise(AND, 3))
+                .mul(d * (both & 15))
+                .sub(dMin * (both >> 4))
+                .intoArray(x, out + 32 * s + j);
+          }
+        }
+      }
+    }
+  }
+
+  private static void q3K(MemorySegment blocks, long at, float[] x, int from, int count) {
+    long block = at;
+    for (int i = from; i < from + count; i += 256, block += 110) {
+      float d = half(blocks, block + 108);
+      long low = blocks.get(LittleEndian.LONG, block + 96);
+      int high = blocks.get(LittleEndian.INT, block + 104);
+      for (int part = 0; part < 4; part++) {
+        int first = part / 2 * 8 + part % 2;
+        int out = i + part / 2 * 128 + part % 2 * 16;
+        for (int j = 0; j < 16; j += LANES) {
+          IntVector quad = load(blocks, block + 32 + part * 16L + j);
+          IntVector thirds = load(blocks, block + part % 2 * 16L + j);
+          for (int s = 0; s < 4; s++) {
+            int group = first + 2 * s;
+            int nibble = (int) (low >>> (group % 8 * 8 + group / 8 * 4)) & 15;
+            int pair = (high >>> (group % 4 * 8 + group / 4 * 2)) & 3;
+            IntVector third =
+                thirds.lanewise(LSHR, part / 2 * 4 + s).lanewise(AND, 1).lanewise(LSHL, 2);
+            IntVector q = quad.lanewise(LSHR, 2 * s).lanewise(AND, 3).lanewise(OR, third).sub(4);
+            floats(q).mul(d * ((nibble | (pair << 4)) - 32)).intoArray(x, out + 32 * s + j);
+          }
+        }
+      }
+    }
+  }
+
+  /// Scale (upper half) and minimum of a group of Q4_K or Q5_K, see its codec.
+  private static int scaleAndMin(long low, int high, int group) {
+    int shift = group % 4 * 8;
+    int scaleByte = (int) (low >>> shift);
+    int minByte = (int) (low >>> (32 + shift));
+    if (group < 4) {
+      return ((scaleByte & 63) << 16) | (minByte & 63);
+    }
+    int nibbles = high >>> shift;
+    return (((nibbles & 15) | ((scaleByte >> 2) & 48)) << 16)
+        | ((nibbles >>> 4) & 15)
+        | ((minByte >> 2) & 48);
+  }
+
+  private static void q4K(MemorySegment blocks, long at, float[] x, int from, int count) {
+    long block = at;
+    for (int i = from; i < from + count; i += 256, block += 144) {
+      float d = half(blocks, block);
+      float dMin = half(blocks, block + 2);
+      long low = blocks.get(LittleEndian.LONG, block + 4);
+      int high = blocks.get(LittleEndian.INT, block + 12);
+      for (int pair = 0; pair < 4; pair++) {
+        int first = scaleAndMin(low, high, 2 * pair);
+        int second = scaleAndMin(low, high, 2 * pair + 1);
+        float scale0 = d * (first >> 16);
+        float min0 = dMin * (first & 63);
+        float scale1 = d * (second >> 16);
+        float min1 = dMin * (second & 63);
+        for (int j = 0; j < 32; j += LANES) {
+          IntVector both = load(blocks, block + 16 + pair * 32L + j);
+          int out = i + pair * 64 + j;
+          floats(both.lanewise(AND, 15)).mul(scale0).sub(min0).intoArray(x, out);
+          floats(both.lanewise(LSHR, 4)).mul(scale1).sub(min1).intoArray(x, out + 32);
+        }
+      }
+    }
+  }
+
+  private static void q5K(MemorySegment blocks, long at, float[] x, int from, int count) {
+    long block = at;
+    for (int i = from; i < from + count; i += 256, block += 176) {
+      float d = half(blocks, block);
+      float dMin = half(blocks, block + 2);
+      long low = blocks.get(LittleEndian.LONG, block + 4);
+      int high = blocks.get(LittleEndian.INT, block + 12);
+      for (int pair = 0; pair < 4; pair++) {
+        int first = scaleAndMin(low, high, 2 * pair);
+        int second = scaleAndMin(low, high, 2 * pair + 1);
+        float scale0 = d * (first >> 16);
+        float min0 = dMin * (first & 63);
+        float scale1 = d * (second >> 16);
+        float min1 = dMin * (second & 63);
+        for (int j = 0; j < 32; j += LANES) {
+          IntVector both = load(blocks, block + 48 + pair * 32L + j);
+          IntVector fifths = load(blocks, block + 16 + j).lanewise(LSHR, 2 * pair);
+          IntVector fifth0 = fifths.lanewise(AND, 1).lanewise(LSHL, 4);
+          IntVector fifth1 = fifths.lanewise(AND, 2).lanewise(LSHL, 3);
+          int out = i + pair * 64 + j;
+          IntVector q0 = both.lanewise(AND, 15).lanewise(OR, fifth0);
+          IntVector q1 = both.lanewise(LSHR, 4).lanewise(OR, fifth1);
+          floats(q0).mul(scale0).sub(min0).intoArray(x, out);
+          floats(q1).mul(scale1).sub(min1).intoArray(x, out + 32);
+        }
+      }
+    }
+  }
+
+  private static void q6K(MemorySegment blocks, long at, float[] x, int from, int count) {
+    long block = at;
+    for (int i = from; i < from + count; i += 256, block += 210) {
+      float d = half(blocks, block + 208);
+      for (int part = 0; part < 4; part++) {
+        // Four groups of 16: 16 bytes of two bits each, two times 16 bytes of nibbles.
+        int l = part % 2 * 16;
+        long nibbles = block + part / 2 * 64L + l;
+        long scales = block + 192 + part / 2 * 8L + part % 2;
+        float scale0 = d * blocks.get(ValueLayout.JAVA_BYTE, scales);
+        float scale1 = d * blocks.get(ValueLayout.JAVA_BYTE, scales + 2);
+        float scale2 = d * blocks.get(ValueLayout.JAVA_BYTE, scales + 4);
+        float scale3 = d * blocks.get(ValueLayout.JAVA_BYTE, scales + 6);
+        int out = i + part / 2 * 128 + l;
+        for (int j = 0; j < 16; j += LANES) {
+          IntVector first = load(blocks, nibbles + j);
+          IntVector second = load(blocks, nibbles + 32 + j);
+          IntVector high = load(blocks, block + 128 + part / 2 * 32L + l + j);
+          IntVector q0 =
+              first.lanewise(AND, 15).lanewise(OR, high.lanewise(AND, 3).lanewise(LSHL, 4));
+          IntVector q1 =
+              second.lanewise(AND, 15).lanewise(OR, high.lanewise(AND, 12).lanewise(LSHL, 2));
+          IntVector q2 = first.lanewise(LSHR, 4).lanewise(OR, high.lanewise(AND, 48));
+          IntVector q3 =
+              second.lanewise(LSHR, 4).lanewise(OR, high.lanewise(AND, 192).lanewise(LSHR, 2));
+          floats(q0.sub(32)).mul(scale0).intoArray(x, out + j);
+          floats(q1.sub(32)).mul(scale1).intoArray(x, out + 32 + j);
+          floats(q2.sub(32)).mul(scale2).intoArray(x, out + 64 + j);
+          floats(q3.sub(32)).mul(scale3).intoArray(x, out + 96 + j);
+        }
+      }
+    }
+  }
+
+  /// Looks 32 codes up and multiplies them.
+  private static void lookUp(
+      MemorySegment blocks, long codes, IntVector table, float factor, float[] x, int i) {
+    IntVector pair = load(blocks, codes);
+    IntVector low = pair.lanewise(AND, 15).selectFrom(table);
+    IntVector high = pair.lanewise(LSHR, 4).selectFrom(table);
+    low.reinterpretAsFloats().mul(factor).intoArray(x, i);
+    high.reinterpretAsFloats().mul(factor).intoArray(x, i + 16);
+  }
+
+  private static void iq4Nl(MemorySegment blocks, long at, float[] x, int from, int count) {
+    IntVector table = FloatVector.fromArray(FLOATS, Iq4Table.values(), 0).reinterpretAsInts();
+    long block = at;
+    for (int i = from; i < from + count; i += 32, block += 18) {
+      lookUp(blocks, block + 2, table, half(blocks, block), x, i);
+    }
+  }
+
+  private static void iq4Xs(MemorySegment blocks, long at, float[] x, int from, int count) {
+    IntVector table = FloatVector.fromArray(FLOATS, Iq4Table.values(), 0).reinterpretAsInts();
+    long block = at;
+    for (int i = from; i < from + count; i += 256, block += 136) {
+      float d = half(blocks, block);
+      int high = blocks.get(LittleEndian.SHORT, block + 2);
+      int low = blocks.get(LittleEndian.INT, block + 4);
+      for (int group = 0; group < 8; group++) {
+        int scale = ((low >> (4 * group)) & 15) | (((high >> (2 * group)) & 3) << 4);
+        long codes = block + 8 + 16L * group;
+        lookUp(blocks, codes, table, d * (scale - 32), x, i + 32 * group);
+      }
+    }
+  }
+
+  private static void mxfp4(MemorySegment blocks, long at, float[] x, int from, int count) {
+    IntVector table = FloatVector.fromArray(FLOATS, E2m1.doubledValues(), 0).reinterpretAsInts();
+    long block = at;
+    for (int i = from; i < from + count; i += 32, block += 17) {
+      lookUp(blocks, block + 1, table, E2m1.halfScale(unsigned(blocks, block)), x, i);
+    }
+  }
+}
