@@ -297,20 +297,26 @@ final class GgufPlanner {
   void noteReaders() {
     boolean original = model.dialect() == Dialect.ORIGINAL;
     boolean oneDialect = model.family().id().equals("qwen-image");
+    String names = original || oneDialect ? "original names" : "diffusers' names";
     if (architecture.isEmpty()) {
       notes.add(
-          "no tool names this architecture in GGUF files, so the file names none: nibble opens it");
+          names
+              + "; no tool names this architecture in GGUF files, so the file names none: nibble"
+              + " opens it");
+      return;
+    }
+    String start = names + ", architecture '" + architecture.get().id() + "': ";
+    if (!cut.isEmpty()) {
+      notes.add(start + "ComfyUI-GGUF opens it, and knows the shapes of rows that were cut");
     } else if (original || oneDialect) {
       notes.add(
-          "original names, architecture '"
-              + architecture.get().id()
-              + "': ComfyUI-GGUF, stable-diffusion.cpp and diffusers (from_single_file with"
+          start
+              + "ComfyUI-GGUF, stable-diffusion.cpp and diffusers (from_single_file with"
               + " GGUFQuantizationConfig) open it");
     } else {
       notes.add(
-          "diffusers' names, architecture '"
-              + architecture.get().id()
-              + "': diffusers opens it (from_single_file with GGUFQuantizationConfig and config=);"
+          start
+              + "diffusers opens it (from_single_file with GGUFQuantizationConfig and config=);"
               + " ComfyUI-GGUF and stable-diffusion.cpp want --names original");
     }
   }

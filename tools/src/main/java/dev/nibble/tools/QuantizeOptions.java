@@ -315,7 +315,11 @@ final class QuantizeOptions {
       }
     }
     if (gguf.isPresent()) {
-      requireNone(base, "--gguf " + gguf.get());
+      base.ifPresent(scheme -> {
+        throw wrong(
+            "two schemes for every layer, %s and --gguf %s: leave one of them out"
+                .formatted(scheme.id(), gguf.get()));
+      });
     }
     base.ifPresent(scheme -> rules.addFirst(new SchemeRule("*", scheme)));
     if (rules.isEmpty() && gguf.isEmpty()) {
@@ -370,7 +374,7 @@ final class QuantizeOptions {
       throw wrong(
           ("two schemes for every layer, %s and %s: name the layers of the second one, as in"
                   + " --scheme 'GLOB=%s'")
-              .formatted(base.get().id(), second, second.replace("--gguf ", "gguf:")));
+              .formatted(base.get().id(), second, second));
     }
   }
 
