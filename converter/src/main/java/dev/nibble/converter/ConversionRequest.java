@@ -16,7 +16,8 @@ import java.util.Optional;
 /// @param output where to write; empty: beside the source, named after it and the scheme
 /// @param form whether the output is a file or a directory
 /// @param schemes the scheme of each weight; the first usually has the pattern `*`. Schemes of
-///   ggml's types make a GGUF file
+///   ggml's types make a GGUF file. May be empty only for a pipeline whose components have schemes
+///   of their own
 /// @param gguf the mix of types of a GGUF file, which goes before the scheme of the pattern `*`
 /// @param imatrix an importance matrix, for a GGUF file
 /// @param skip patterns of modules to keep as they are, which beat the schemes
@@ -75,9 +76,6 @@ public record ConversionRequest(
     schemes = List.copyOf(schemes);
     skip = List.copyOf(skip);
     only = List.copyOf(only);
-    if (schemes.isEmpty()) {
-      throw new IllegalArgumentException("a conversion needs at least one scheme");
-    }
     if (names.filter(Dialect.NONE::equals).isPresent()) {
       throw new IllegalArgumentException("names of no dialect");
     }
@@ -89,6 +87,35 @@ public record ConversionRequest(
   /// Whether the output is a GGUF file.
   public boolean writesGguf() {
     return schemes.stream().anyMatch(rule -> rule.scheme() instanceof GgmlBlock);
+  }
+
+  /// The request for a part of this one's source.
+  ///
+  /// @param part the directory of a component
+  /// @param place where its output goes: a directory
+  ConversionRequest forPart(Path part, Path place, List<SchemeRule> rules) {
+    return new ConversionRequest(
+        part,
+        Optional.empty(),
+        Optional.of(place),
+        OutputForm.DIRECTORY,
+        rules,
+        gguf,
+        imatrix,
+        skip,
+        only,
+        keepSensitive,
+        Optional.empty(),
+        names,
+        keptDtype,
+        computeDtype,
+        allowNonFinite,
+        allowRequantize,
+        maxShardBytes,
+        force,
+        hashSource,
+        threads,
+        memoryBytes);
   }
 
   public static Builder builder(Path source) {

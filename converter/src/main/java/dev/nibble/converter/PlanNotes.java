@@ -23,6 +23,14 @@ final class PlanNotes {
     lines.add(line);
   }
 
+  /// The source has been quantized before.
+  void requantized(String method) {
+    add(
+        "the source is quantized already, by "
+            + method
+            + ": its loss stays, and this one's is added");
+  }
+
   List<String> lines() {
     return List.copyOf(lines);
   }

@@ -77,6 +77,11 @@ public record SourceTensor(
     return new SourceTensor(name, dtype, shape, List.of(piece), false);
   }
 
+  /// The same under another name.
+  SourceTensor named(String other) {
+    return new SourceTensor(other, dtype, shape, pieces, transposed);
+  }
+
   /// Whether any of it is decoded.
   public boolean quantized() {
     return pieces.stream().anyMatch(Piece::quantized);

@@ -28,7 +28,12 @@ final class ConversionChild {
     Failpoint failpoint = new Failpoint(args[3]);
     try {
       Converter converter = new Converter();
-      converter.run(converter.plan(request), failpoint, new Cancellation());
+      if (PipelinePlanner.isPipeline(request.source())) {
+        PipelinePlan plan = converter.plan(PipelineRequest.of(request));
+        converter.runPipelines(List.of(plan), failpoint, new Cancellation());
+      } else {
+        converter.run(converter.plan(request), failpoint, new Cancellation());
+      }
       System.out.println("PEAK " + failpoint.peak.get());
     } catch (IOException | RuntimeException e) {
       System.out.println("FAILED " + e.getMessage());

@@ -48,7 +48,11 @@ public final class ConversionRun {
         output.commit();
       }
       listener.stage(Stage.DONE);
-      return pass.reports();
+      List<ConversionReport> reports = new ArrayList<>();
+      for (ConversionPlan plan : plans) {
+        reports.add(pass.report(plan));
+      }
+      return reports;
     } finally {
       // The first made the folders that the others lie in.
       pending.reversed().forEach(PendingOutput::close);

@@ -107,13 +107,14 @@ final class SourcePass implements AutoCloseable {
     }
   }
 
-  /// What came out, once the files have their names; one report a plan.
-  List<ConversionReport> reports() throws IOException {
-    List<ConversionReport> reports = new ArrayList<>();
+  /// What came of a plan, once the files have their names; also after {@link #close()}.
+  ConversionReport report(ConversionPlan plan) throws IOException {
     for (PlanOutput output : outputs) {
-      reports.add(output.report(System.nanoTime() - started));
+      if (output.plan().target().equals(plan.target())) {
+        return output.report(System.nanoTime() - started);
+      }
     }
-    return reports;
+    throw new IllegalArgumentException(plan.target() + " was not filled by this pass");
   }
 
   @Override
