@@ -1,11 +1,12 @@
 package dev.nibble.formats.gguf;
 
-import dev.nibble.formats.Checkpoint;
 import dev.nibble.formats.CheckpointFile;
 import dev.nibble.formats.FormatException;
 import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.UnsupportedException;
 import dev.nibble.formats.internal.MappedFile;
+import dev.nibble.formats.quant.storage.LogicalTensor;
+import dev.nibble.formats.quant.storage.SelfDescribing;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
@@ -13,13 +14,15 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.SequencedMap;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /// A GGUF file, mapped. Opening reads the header; data is read when it is touched.
 ///
 /// {@link #tensors()} shows the bytes as they lie: a quantized tensor is U8, with the bytes of a
 /// row as its last dimension. What they mean, {@link #header()} says.
-public final class GgufCheckpoint implements Checkpoint {
+public final class GgufCheckpoint implements SelfDescribing {
   private final MappedFile mapped;
   private final GgufHeader header;
   private final CheckpointFile file;
@@ -97,6 +100,16 @@ public final class GgufCheckpoint implements Checkpoint {
     if (closed.get()) {
       throw new IllegalStateException("the checkpoint is closed");
     }
+  }
+
+  @Override
+  public SequencedMap<String, LogicalTensor> logicalTensors() {
+    return GgufWeights.read(this);
+  }
+
+  @Override
+  public Optional<String> quantizedBy() {
+    return GgufWeights.origin(this);
   }
 
   /// Every value as text; long arrays are cut.

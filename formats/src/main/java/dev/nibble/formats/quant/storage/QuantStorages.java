@@ -5,7 +5,6 @@ import dev.nibble.formats.Checkpoint;
 import dev.nibble.formats.FormatException;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.UnsupportedException;
-import dev.nibble.formats.gguf.GgufCheckpoint;
 import dev.nibble.formats.quant.AbsmaxInt8;
 import dev.nibble.formats.quant.AffineInt8;
 import dev.nibble.formats.quant.DynamicInt8;
@@ -47,8 +46,8 @@ public final class QuantStorages {
   ///   read
   public static SequencedMap<String, LogicalTensor> read(
       Checkpoint checkpoint, Optional<JsonNode> config, SegmentAllocator allocator) {
-    return checkpoint instanceof GgufCheckpoint gguf
-        ? GgufWeights.read(gguf)
+    return checkpoint instanceof SelfDescribing self
+        ? self.logicalTensors()
         : new StorageReader(checkpoint, config, allocator).read();
   }
 
@@ -57,8 +56,8 @@ public final class QuantStorages {
   ///
   /// @param config the model's `config.json`, where there is one
   public static Optional<String> quantizedBy(Checkpoint checkpoint, Optional<JsonNode> config) {
-    return checkpoint instanceof GgufCheckpoint gguf
-        ? GgufWeights.origin(gguf)
+    return checkpoint instanceof SelfDescribing self
+        ? self.quantizedBy()
         : new QuantOrigin(checkpoint, config).find();
   }
 }

@@ -1,14 +1,14 @@
-package dev.nibble.formats.quant.storage;
+package dev.nibble.formats.gguf;
 
 import dev.nibble.formats.DType;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.TensorInfo;
-import dev.nibble.formats.gguf.GgufCheckpoint;
-import dev.nibble.formats.gguf.GgufTensor;
 import dev.nibble.formats.quant.GgmlBlock;
 import dev.nibble.formats.quant.Part;
 import dev.nibble.formats.quant.QuantizedTensor;
 import dev.nibble.formats.quant.ggml.GgmlType;
+import dev.nibble.formats.quant.storage.GgufStorage;
+import dev.nibble.formats.quant.storage.LogicalTensor;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
