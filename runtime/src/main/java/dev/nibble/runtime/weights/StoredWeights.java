@@ -114,7 +114,7 @@ final class StoredWeights {
         .asSlice(dtype.byteSize(stored.first()), dtype.byteSize(stored.shape().elements()));
   }
 
-  private static QuantizedTensor rows(LogicalTensor.Quantized weight, Stored stored) {
+  static QuantizedTensor rows(LogicalTensor.Quantized weight, Stored stored) {
     QuantizedTensor whole = weight.tensor();
     if (whole.shape().equals(stored.shape())) {
       return whole;
