@@ -1,6 +1,5 @@
 package dev.nibble.formats.internal.simd;
 
-import java.lang.foreign.MemorySegment;
 import java.util.EnumMap;
 import java.util.Map;
 
@@ -12,16 +11,16 @@ public final class GgmlKernels {
 
   private GgmlKernels() {}
 
-  /// Decodes whole blocks from byte `at` to `x[from, from + count)`.
+  /// Decodes whole blocks, from the first on, to `x[from, from + count)`.
   @FunctionalInterface
   public interface Decode {
-    void decode(MemorySegment blocks, long at, float[] x, int from, int count);
+    void decode(byte[] blocks, float[] x, int from, int count);
   }
 
-  /// Encodes `x[from, from + count)`, finite numbers, to whole blocks from byte `at`.
+  /// Encodes `x[from, from + count)`, finite numbers, to whole blocks, the first one first.
   @FunctionalInterface
   public interface Encode {
-    void encode(float[] x, int from, int count, MemorySegment blocks, long at);
+    void encode(float[] x, int from, int count, byte[] blocks);
   }
 
   private static Map<BlockKind, Warmup> warmups() {
@@ -53,27 +52,27 @@ public final class GgmlKernels {
   }
 
   private static Decode warmingDecoder(Warmup warmup, Decode vector, Decode scalar) {
-    return (blocks, at, x, from, count) -> {
+    return (blocks, x, from, count) -> {
       if (warmup.isWarm()) {
-        vector.decode(blocks, at, x, from, count);
+        vector.decode(blocks, x, from, count);
       } else {
         warmup.run(
             count,
-            () -> vector.decode(blocks, at, x, from, count),
-            () -> scalar.decode(blocks, at, x, from, count));
+            () -> vector.decode(blocks, x, from, count),
+            () -> scalar.decode(blocks, x, from, count));
       }
     };
   }
 
   private static Encode warmingEncoder(Warmup warmup, Encode vector, Encode scalar) {
-    return (x, from, count, blocks, at) -> {
+    return (x, from, count, blocks) -> {
       if (warmup.isWarm()) {
-        vector.encode(x, from, count, blocks, at);
+        vector.encode(x, from, count, blocks);
       } else {
         warmup.run(
             count,
-            () -> vector.encode(x, from, count, blocks, at),
-            () -> scalar.encode(x, from, count, blocks, at));
+            () -> vector.encode(x, from, count, blocks),
+            () -> scalar.encode(x, from, count, blocks));
       }
     };
   }

@@ -9,6 +9,8 @@ public final class SearchGroups {
   /// Lanes of the longest vectors that are put to use.
   static final int LANES = 16;
 
+  private static final int STATES = 12;
+
   /// Elements of a group.
   public final int size;
 
@@ -36,6 +38,13 @@ public final class SearchGroups {
 
   final float[] laneWeights;
   final float[] laneCodes;
+
+  /// What is known of each lane between two steps of a search, {@link #LANES} numbers for each of
+  /// the names that the search gives them.
+  final float[] laneState = new float[STATES * LANES];
+
+  /// Whether the last step changed a lane.
+  boolean changed;
 
   /// @param size elements of a group, at most 32
   /// @param capacity groups

@@ -97,11 +97,6 @@ final class VectorBlockSearch implements BlockSearch {
     }
   }
 
-  /// Stores one number for each group.
-  private static void store(FloatVector values, float[] target, int first, int count) {
-    values.intoArray(target, first, FLOATS.indexInRange(first, count));
-  }
-
   /// Stores the codes of the lanes in the order of the groups.
   private static void storeCodes(SearchGroups groups, int first, int offset) {
     int size = groups.size;
@@ -114,25 +109,102 @@ final class VectorBlockSearch implements BlockSearch {
     }
   }
 
+  /// One step of a search for the groups in the lanes. Steps are called through arrays, and so
+  /// never inlined into one method: such a large one would pass the compiler's limit of nodes,
+  /// where it leaves vectors as objects in memory (measured: 6 times slower).
+  @FunctionalInterface
+  private interface Step {
+    void run(SearchGroups groups, Trials trials, float number);
+  }
+
+  // What laneState holds: of scaleAndMin ...
+  private static final int MIN = 0;
+  private static final int MAX = 1;
+  private static final int SUM_WEIGHTS = 2;
+  private static final int SUM_X = 3;
+  private static final int SCALE = 4;
+  private static final int ERROR = 5;
+  private static final int TRIED_SCALE = 6;
+  private static final int TRIED_MIN = 7;
+  private static final int TRIED_INVERSE = 8;
+  // ... the minimum and the reciprocal that the best codes were made with ...
+  private static final int BEST_LEAST = 9;
+  private static final int BEST_INVERSE = 10;
+  // ... 1 for a group of equal numbers ...
+  private static final int FLAT = 11;
+  // ... and of symmetric and descent.
+  private static final int EXTREME = 0;
+  private static final int SUM_QX = 1;
+  private static final int SUM_QQ = 2;
+  private static final int BEST = 3;
+
+  private static final Step[] STEPS = {
+    VectorBlockSearch::startScaleAndMin,
+    VectorBlockSearch::firstError,
+    VectorBlockSearch::firstErrorAbsolute,
+    VectorBlockSearch::trySums,
+    VectorBlockSearch::tryError,
+    VectorBlockSearch::tryErrorAbsolute,
+    VectorBlockSearch::finishScaleAndMin,
+    VectorBlockSearch::startSymmetric,
+    VectorBlockSearch::trySymmetric,
+    VectorBlockSearch::finishSymmetric,
+    VectorBlockSearch::startDescent,
+    VectorBlockSearch::descend
+  };
+
+  private static final int START = 0;
+  private static final int FIRST_ERROR = 1;
+  private static final int TRY_SUMS = 3;
+  private static final int TRY_ERROR = 4;
+  private static final int FINISH = 6;
+  private static final int START_SYMMETRIC = 7;
+  private static final int TRY_SYMMETRIC = 8;
+  private static final int FINISH_SYMMETRIC = 9;
+  private static final int START_DESCENT = 10;
+  private static final int DESCEND = 11;
+
+  private static FloatVector get(SearchGroups groups, int state) {
+    return at(groups.laneState, state);
+  }
+
+  private static void put(SearchGroups groups, int state, FloatVector value) {
+    value.intoArray(groups.laneState, state * LANES);
+  }
+
   @Override
   public void scaleAndMin(SearchGroups groups, Trials trials) {
+    int absolute = trials.absolute() ? 1 : 0;
     for (int first = 0; first < groups.count; first += LANES) {
       load(groups, first, trials.weighting());
-      scaleAndMin(groups, first, trials);
+      STEPS[START].run(groups, trials, 0);
+      STEPS[FIRST_ERROR + absolute].run(groups, trials, 0);
+      for (int trial = 0; trial <= trials.steps(); trial++) {
+        float numerator = trials.first() + trials.step() * trial + trials.most();
+        STEPS[TRY_SUMS].run(groups, trials, numerator);
+        STEPS[TRY_ERROR + absolute].run(groups, trials, 0);
+      }
+      STEPS[FINISH].run(groups, trials, 0);
+      storeCodes(groups, first, 0);
+      storeState(groups, SCALE, groups.scales, first);
+      storeState(groups, MIN, groups.mins, first);
+      storeState(groups, SUM_WEIGHTS, groups.weightSums, first);
     }
   }
 
-  private static void scaleAndMin(SearchGroups groups, int first, Trials trials) {
+  private static void storeState(SearchGroups groups, int state, float[] target, int first) {
+    int filled = Math.min(LANES, groups.count - first);
+    System.arraycopy(groups.laneState, state * LANES, target, first, filled);
+  }
+
+  private static void startScaleAndMin(SearchGroups groups, Trials trials, float number) {
     float[] xs = groups.laneX;
     float[] ws = groups.laneWeights;
-    float[] qs = groups.laneCodes;
-    int size = groups.size;
-    int top = trials.most();
     FloatVector min = at(xs, 0);
     FloatVector max = min;
     FloatVector sumWeights = at(ws, 0);
     FloatVector sumX = sumWeights.mul(min);
-    for (int i = 1; i < size; i++) {
+    for (int i = 1; i < groups.size; i++) {
       FloatVector x = at(xs, i);
       FloatVector w = at(ws, i);
       min = min.blend(x, x.compare(LT, min));
@@ -140,92 +212,133 @@ final class VectorBlockSearch implements BlockSearch {
       sumWeights = sumWeights.add(w);
       sumX = sumX.add(w.mul(x));
     }
-    store(sumWeights, groups.weightSums, first, groups.count);
     min = min.blend(0, min.compare(GT, 0));
-    VectorMask<Float> flat = max.eq(min);
-    FloatVector leastOfFlat = min;
-    FloatVector inverse = FloatVector.broadcast(FLOATS, top).div(max.sub(min));
+    FloatVector inverse = FloatVector.broadcast(FLOATS, trials.most()).div(max.sub(min));
     FloatVector scale = FloatVector.broadcast(FLOATS, 1).div(inverse);
-    encode(xs, min, inverse, size, top, qs);
-    FloatVector error = error(xs, ws, qs, size, scale, min, trials.absolute());
-    // What the best codes were made of.
-    FloatVector bestInverse = inverse;
-    FloatVector bestLeast = min;
-    for (int trial = 0; trial <= trials.steps(); trial++) {
-      float numerator = trials.first() + trials.step() * trial + top;
-      inverse = FloatVector.broadcast(FLOATS, numerator).div(max.sub(min));
-      FloatVector sumQ = FloatVector.zero(FLOATS);
-      FloatVector sumQq = sumQ;
-      FloatVector sumQx = sumQ;
-      for (int i = 0; i < size; i++) {
-        FloatVector x = at(xs, i);
-        FloatVector q = nearest(x.sub(min).mul(inverse), 0, top);
-        q.intoArray(qs, i * LANES);
-        FloatVector weighted = at(ws, i).mul(q);
-        sumQ = sumQ.add(weighted);
-        sumQq = sumQq.add(weighted.mul(q));
-        sumQx = sumQx.add(weighted.mul(x));
-      }
-      FloatVector determinant = sumWeights.mul(sumQq).sub(sumQ.mul(sumQ));
-      FloatVector thisScale = sumWeights.mul(sumQx).sub(sumX.mul(sumQ)).div(determinant);
-      FloatVector thisMin = sumQq.mul(sumX).sub(sumQ.mul(sumQx)).div(determinant);
-      VectorMask<Float> above = thisMin.compare(GT, 0);
-      thisMin = thisMin.blend(0, above);
-      thisScale = thisScale.blend(sumQx.div(sumQq), above);
-      FloatVector thisError = error(xs, ws, qs, size, thisScale, thisMin, trials.absolute());
-      VectorMask<Float> better = thisError.lt(error).and(determinant.compare(GT, 0));
-      error = error.blend(thisError, better);
-      scale = scale.blend(thisScale, better);
-      bestInverse = bestInverse.blend(inverse, better);
-      bestLeast = bestLeast.blend(min, better);
-      min = min.blend(thisMin, better);
-    }
-    encode(xs, bestLeast, bestInverse, size, top, qs);
-    if (flat.anyTrue()) {
-      for (int i = 0; i < size; i++) {
-        at(qs, i).blend(0, flat).intoArray(qs, i * LANES);
-      }
-    }
-    storeCodes(groups, first, 0);
-    store(scale.blend(0, flat), groups.scales, first, groups.count);
-    store(min.blend(leastOfFlat, flat).neg(), groups.mins, first, groups.count);
+    put(groups, MIN, min);
+    put(groups, MAX, max);
+    put(groups, FLAT, FloatVector.zero(FLOATS).blend(1, max.eq(min)));
+    put(groups, SUM_WEIGHTS, sumWeights);
+    put(groups, SUM_X, sumX);
+    put(groups, SCALE, scale);
+    put(groups, BEST_LEAST, min);
+    put(groups, BEST_INVERSE, inverse);
+    encode(groups, min, inverse, trials.most());
   }
 
-  private static void encode(
-      float[] xs, FloatVector min, FloatVector inverse, int size, int top, float[] qs) {
-    for (int i = 0; i < size; i++) {
-      nearest(at(xs, i).sub(min).mul(inverse), 0, top).intoArray(qs, i * LANES);
+  private static void encode(SearchGroups groups, FloatVector min, FloatVector inverse, int most) {
+    float[] xs = groups.laneX;
+    float[] qs = groups.laneCodes;
+    for (int i = 0; i < groups.size; i++) {
+      nearest(at(xs, i).sub(min).mul(inverse), 0, most).intoArray(qs, i * LANES);
     }
   }
 
-  private static FloatVector error(
-      float[] xs,
-      float[] ws,
-      float[] qs,
-      int size,
-      FloatVector scale,
-      FloatVector min,
-      boolean absolute) {
+  private static void firstError(SearchGroups groups, Trials trials, float number) {
+    put(groups, ERROR, error(groups, get(groups, SCALE), get(groups, MIN)));
+  }
+
+  private static void firstErrorAbsolute(SearchGroups groups, Trials trials, float number) {
+    put(groups, ERROR, errorAbsolute(groups, get(groups, SCALE), get(groups, MIN)));
+  }
+
+  private static FloatVector error(SearchGroups groups, FloatVector scale, FloatVector min) {
+    float[] xs = groups.laneX;
+    float[] ws = groups.laneWeights;
+    float[] qs = groups.laneCodes;
     FloatVector sum = FloatVector.zero(FLOATS);
-    if (absolute) {
-      for (int i = 0; i < size; i++) {
-        FloatVector difference = at(qs, i).mul(scale).add(min).sub(at(xs, i));
-        sum = sum.add(at(ws, i).mul(difference.lanewise(ABS)));
-      }
-    } else {
-      for (int i = 0; i < size; i++) {
-        FloatVector difference = at(qs, i).mul(scale).add(min).sub(at(xs, i));
-        sum = sum.add(at(ws, i).mul(difference.mul(difference)));
-      }
+    for (int i = 0; i < groups.size; i++) {
+      FloatVector difference = at(qs, i).mul(scale).add(min).sub(at(xs, i));
+      sum = sum.add(at(ws, i).mul(difference.mul(difference)));
     }
     return sum;
   }
 
+  private static FloatVector errorAbsolute(
+      SearchGroups groups, FloatVector scale, FloatVector min) {
+    float[] xs = groups.laneX;
+    float[] ws = groups.laneWeights;
+    float[] qs = groups.laneCodes;
+    FloatVector sum = FloatVector.zero(FLOATS);
+    for (int i = 0; i < groups.size; i++) {
+      FloatVector difference = at(qs, i).mul(scale).add(min).sub(at(xs, i));
+      sum = sum.add(at(ws, i).mul(difference.lanewise(ABS)));
+    }
+    return sum;
+  }
+
+  private static void trySums(SearchGroups groups, Trials trials, float numerator) {
+    float[] xs = groups.laneX;
+    float[] ws = groups.laneWeights;
+    float[] qs = groups.laneCodes;
+    int most = trials.most();
+    FloatVector min = get(groups, MIN);
+    FloatVector inverse = FloatVector.broadcast(FLOATS, numerator).div(get(groups, MAX).sub(min));
+    FloatVector sumQ = FloatVector.zero(FLOATS);
+    FloatVector sumQq = FloatVector.zero(FLOATS);
+    FloatVector sumQx = FloatVector.zero(FLOATS);
+    for (int i = 0; i < groups.size; i++) {
+      FloatVector x = at(xs, i);
+      FloatVector q = nearest(x.sub(min).mul(inverse), 0, most);
+      q.intoArray(qs, i * LANES);
+      FloatVector weighted = at(ws, i).mul(q);
+      sumQ = sumQ.add(weighted);
+      sumQq = sumQq.add(weighted.mul(q));
+      sumQx = sumQx.add(weighted.mul(x));
+    }
+    FloatVector sumWeights = get(groups, SUM_WEIGHTS);
+    FloatVector sumX = get(groups, SUM_X);
+    FloatVector determinant = sumWeights.mul(sumQq).sub(sumQ.mul(sumQ));
+    FloatVector scale = sumWeights.mul(sumQx).sub(sumX.mul(sumQ)).div(determinant);
+    FloatVector newMin = sumQq.mul(sumX).sub(sumQ.mul(sumQx)).div(determinant);
+    VectorMask<Float> above = newMin.compare(GT, 0);
+    scale = scale.blend(sumQx.div(sumQq), above);
+    // No error is below that of a scale that is NaN.
+    scale = scale.blend(Float.NaN, determinant.compare(GT, 0).not());
+    put(groups, TRIED_INVERSE, inverse);
+    put(groups, TRIED_SCALE, scale);
+    put(groups, TRIED_MIN, newMin.blend(0, above));
+  }
+
+  private static void tryError(SearchGroups groups, Trials trials, float number) {
+    accept(groups, error(groups, get(groups, TRIED_SCALE), get(groups, TRIED_MIN)));
+  }
+
+  private static void tryErrorAbsolute(SearchGroups groups, Trials trials, float number) {
+    accept(groups, errorAbsolute(groups, get(groups, TRIED_SCALE), get(groups, TRIED_MIN)));
+  }
+
+  private static void accept(SearchGroups groups, FloatVector triedError) {
+    FloatVector error = get(groups, ERROR);
+    FloatVector min = get(groups, MIN);
+    VectorMask<Float> better = triedError.compare(LT, error);
+    put(groups, ERROR, error.blend(triedError, better));
+    put(groups, SCALE, get(groups, SCALE).blend(get(groups, TRIED_SCALE), better));
+    put(groups, BEST_INVERSE, get(groups, BEST_INVERSE).blend(get(groups, TRIED_INVERSE), better));
+    put(groups, BEST_LEAST, get(groups, BEST_LEAST).blend(min, better));
+    put(groups, MIN, min.blend(get(groups, TRIED_MIN), better));
+  }
+
+  /// Sets the codes; a group of equal numbers, none above 0, is all minimum.
+  private static void finishScaleAndMin(SearchGroups groups, Trials trials, float number) {
+    float[] qs = groups.laneCodes;
+    FloatVector max = get(groups, MAX);
+    FloatVector min = get(groups, MIN);
+    encode(groups, get(groups, BEST_LEAST), get(groups, BEST_INVERSE), trials.most());
+    VectorMask<Float> flat = get(groups, FLAT).compare(NE, 0);
+    for (int i = 0; i < groups.size; i++) {
+      at(qs, i).blend(0, flat).intoArray(qs, i * LANES);
+    }
+    put(groups, SCALE, get(groups, SCALE).blend(0, flat));
+    put(groups, MIN, min.blend(max, flat).neg());
+  }
+
   /// The first number of largest magnitude in each lane.
-  private static FloatVector extreme(float[] xs, int size) {
+  private static FloatVector extreme(SearchGroups groups) {
+    float[] xs = groups.laneX;
     FloatVector extreme = FloatVector.zero(FLOATS);
-    FloatVector most = extreme;
-    for (int i = 0; i < size; i++) {
+    FloatVector most = FloatVector.zero(FLOATS);
+    for (int i = 0; i < groups.size; i++) {
       FloatVector x = at(xs, i);
       FloatVector magnitude = x.lanewise(ABS);
       VectorMask<Float> more = magnitude.compare(GT, most);
@@ -235,112 +348,148 @@ final class VectorBlockSearch implements BlockSearch {
     return extreme;
   }
 
+  private static VectorMask<Float> isZero(FloatVector extreme) {
+    return extreme.lanewise(ABS).compare(LT, LEAST_MAGNITUDE);
+  }
+
   @Override
   public void symmetric(SearchGroups groups, int most, Weighting weighting) {
+    Trials trials = new Trials(most, -9, 1, 18, false, weighting);
     for (int first = 0; first < groups.count; first += LANES) {
       load(groups, first, weighting);
-      symmetric(groups, first, most);
+      STEPS[START_SYMMETRIC].run(groups, trials, 0);
+      for (int trial = -9; trial <= 9; trial++) {
+        if (trial != 0) {
+          STEPS[TRY_SYMMETRIC].run(groups, trials, -(most + 0.1f * trial));
+        }
+      }
+      STEPS[FINISH_SYMMETRIC].run(groups, trials, 0);
+      storeCodes(groups, first, most);
+      storeState(groups, SCALE, groups.scales, first);
     }
   }
 
-  private static void symmetric(SearchGroups groups, int first, int most) {
+  /// Sums for the codes of a reciprocal scale.
+  private static void sums(SearchGroups groups, int most, FloatVector inverse) {
     float[] xs = groups.laneX;
     float[] ws = groups.laneWeights;
+    FloatVector sumQx = FloatVector.zero(FLOATS);
+    FloatVector sumQq = FloatVector.zero(FLOATS);
+    for (int i = 0; i < groups.size; i++) {
+      FloatVector x = at(xs, i);
+      FloatVector w = at(ws, i);
+      FloatVector q = nearest(x.mul(inverse), -most, most - 1);
+      sumQx = sumQx.add(w.mul(x).mul(q));
+      sumQq = sumQq.add(w.mul(q).mul(q));
+    }
+    put(groups, SUM_QX, sumQx);
+    put(groups, SUM_QQ, sumQq);
+  }
+
+  private static void startSymmetric(SearchGroups groups, Trials trials, float number) {
+    FloatVector extreme = extreme(groups);
+    FloatVector inverse = FloatVector.broadcast(FLOATS, -trials.most()).div(extreme);
+    sums(groups, trials.most(), inverse);
+    FloatVector sumQx = get(groups, SUM_QX);
+    FloatVector sumQq = get(groups, SUM_QQ);
+    FloatVector scale = sumQx.div(sumQq).blend(0, sumQq.eq(0));
+    put(groups, EXTREME, extreme);
+    put(groups, SCALE, scale);
+    put(groups, BEST, scale.mul(sumQx));
+    put(groups, BEST_INVERSE, inverse);
+  }
+
+  private static void trySymmetric(SearchGroups groups, Trials trials, float numerator) {
+    FloatVector inverse = FloatVector.broadcast(FLOATS, numerator).div(get(groups, EXTREME));
+    sums(groups, trials.most(), inverse);
+    FloatVector sumQx = get(groups, SUM_QX);
+    FloatVector sumQq = get(groups, SUM_QQ);
+    FloatVector best = get(groups, BEST);
+    FloatVector scale = sumQx.div(sumQq);
+    VectorMask<Float> better =
+        sumQq.compare(GT, 0).and(sumQx.mul(sumQx).compare(GT, best.mul(sumQq)));
+    put(groups, SCALE, get(groups, SCALE).blend(scale, better));
+    put(groups, BEST, best.blend(scale.mul(sumQx), better));
+    put(groups, BEST_INVERSE, get(groups, BEST_INVERSE).blend(inverse, better));
+  }
+
+  private static void finishSymmetric(SearchGroups groups, Trials trials, float number) {
+    float[] xs = groups.laneX;
     float[] qs = groups.laneCodes;
-    int size = groups.size;
-    FloatVector extreme = extreme(xs, size);
-    VectorMask<Float> zero = extreme.lanewise(ABS).compare(LT, LEAST_MAGNITUDE);
-    FloatVector bestInverse = FloatVector.broadcast(FLOATS, -most).div(extreme);
-    FloatVector scale = FloatVector.zero(FLOATS);
-    FloatVector best = scale;
-    for (int turn = 0; turn < 19; turn++) {
-      int trial = turn == 0 ? 0 : turn <= 9 ? turn - 10 : turn - 9;
-      FloatVector inverse = FloatVector.broadcast(FLOATS, -(most + 0.1f * trial)).div(extreme);
-      FloatVector sumQx = FloatVector.zero(FLOATS);
-      FloatVector sumQq = sumQx;
-      for (int i = 0; i < size; i++) {
-        FloatVector x = at(xs, i);
-        FloatVector w = at(ws, i);
-        FloatVector q = nearest(x.mul(inverse), -most, most - 1);
-        sumQx = sumQx.add(w.mul(x).mul(q));
-        sumQq = sumQq.add(w.mul(q).mul(q));
-      }
-      FloatVector thisScale = sumQx.div(sumQq);
-      VectorMask<Float> better =
-          turn == 0
-              ? sumQq.compare(NE, 0)
-              : sumQq.compare(GT, 0).and(sumQx.mul(sumQx).compare(GT, best.mul(sumQq)));
-      scale = scale.blend(thisScale, better);
-      best = turn == 0 ? scale.mul(sumQx) : best.blend(thisScale.mul(sumQx), better);
-      bestInverse = bestInverse.blend(inverse, better);
+    int most = trials.most();
+    VectorMask<Float> zero = isZero(get(groups, EXTREME));
+    FloatVector inverse = get(groups, BEST_INVERSE);
+    for (int i = 0; i < groups.size; i++) {
+      nearest(at(xs, i).mul(inverse), -most, most - 1).blend(-most, zero).intoArray(qs, i * LANES);
     }
-    for (int i = 0; i < size; i++) {
-      nearest(at(xs, i).mul(bestInverse), -most, most - 1)
-          .blend(-most, zero)
-          .intoArray(qs, i * LANES);
-    }
-    storeCodes(groups, first, most);
-    store(scale.blend(0, zero), groups.scales, first, groups.count);
+    put(groups, SCALE, get(groups, SCALE).blend(0, zero));
   }
 
   @Override
   public void descent(SearchGroups groups, int most) {
+    Trials trials = new Trials(most, 0, 0, PASSES, false, Weighting.SQUARE);
     for (int first = 0; first < groups.count; first += LANES) {
       load(groups, first, Weighting.SQUARE);
-      descent(groups, first, most);
+      STEPS[START_DESCENT].run(groups, trials, 0);
+      groups.changed = true;
+      for (int pass = 0; pass < PASSES && groups.changed; pass++) {
+        // A lane that a pass left as it was is left so by all that follow.
+        STEPS[DESCEND].run(groups, trials, 0);
+      }
+      storeCodes(groups, first, most);
+      storeState(groups, SCALE, groups.scales, first);
     }
   }
 
-  private static void descent(SearchGroups groups, int first, int most) {
+  private static void startDescent(SearchGroups groups, Trials trials, float number) {
+    float[] xs = groups.laneX;
+    float[] qs = groups.laneCodes;
+    int most = trials.most();
+    FloatVector extreme = extreme(groups);
+    VectorMask<Float> zero = isZero(extreme);
+    FloatVector inverse = FloatVector.broadcast(FLOATS, -most).div(extreme);
+    sums(groups, most, inverse);
+    for (int i = 0; i < groups.size; i++) {
+      nearest(at(xs, i).mul(inverse), -most, most - 1).blend(-most, zero).intoArray(qs, i * LANES);
+    }
+    // Sums of zero keep codes and scale of a group of zeros as they are.
+    put(groups, SUM_QX, get(groups, SUM_QX).blend(0, zero));
+    put(groups, SUM_QQ, get(groups, SUM_QQ).blend(0, zero));
+  }
+
+  private static void descend(SearchGroups groups, Trials trials, float number) {
     float[] xs = groups.laneX;
     float[] ws = groups.laneWeights;
     float[] qs = groups.laneCodes;
-    int size = groups.size;
-    FloatVector extreme = extreme(xs, size);
-    VectorMask<Float> zero = extreme.lanewise(ABS).compare(LT, LEAST_MAGNITUDE);
-    FloatVector inverse = FloatVector.broadcast(FLOATS, -most).div(extreme);
-    FloatVector sumQx = FloatVector.zero(FLOATS);
-    FloatVector sumQq = sumQx;
-    for (int i = 0; i < size; i++) {
+    int most = trials.most();
+    FloatVector sumQx = get(groups, SUM_QX);
+    FloatVector sumQq = get(groups, SUM_QQ);
+    boolean changed = false;
+    for (int i = 0; i < groups.size; i++) {
       FloatVector x = at(xs, i);
       FloatVector w = at(ws, i);
-      FloatVector q = nearest(x.mul(inverse), -most, most - 1);
-      q.intoArray(qs, i * LANES);
-      sumQx = sumQx.add(w.mul(x).mul(q));
-      sumQq = sumQq.add(w.mul(q).mul(q));
+      FloatVector old = at(qs, i);
+      FloatVector wx = w.mul(x);
+      FloatVector restQx = sumQx.sub(wx.mul(old));
+      FloatVector restQq = sumQq.sub(w.mul(old).mul(old));
+      FloatVector q = nearest(x.mul(restQq).div(restQx), -most, most - 1);
+      FloatVector newQx = restQx.add(wx.mul(q));
+      FloatVector newQq = restQq.add(w.mul(q).mul(q));
+      VectorMask<Float> better =
+          restQx
+              .compare(GT, 0)
+              .and(q.compare(NE, old))
+              .and(newQq.compare(GT, 0))
+              .and(newQx.mul(newQx).mul(sumQq).compare(GT, sumQx.mul(sumQx).mul(newQq)));
+      old.blend(q, better).intoArray(qs, i * LANES);
+      sumQx = sumQx.blend(newQx, better);
+      sumQq = sumQq.blend(newQq, better);
+      changed |= better.anyTrue();
     }
-    boolean changed = true;
-    for (int pass = 0; pass < PASSES && changed; pass++) {
-      // A lane that a pass left as it was is left so by all that follow.
-      changed = false;
-      for (int i = 0; i < size; i++) {
-        FloatVector x = at(xs, i);
-        FloatVector w = at(ws, i);
-        FloatVector old = at(qs, i);
-        FloatVector wx = w.mul(x);
-        FloatVector restQx = sumQx.sub(wx.mul(old));
-        FloatVector restQq = sumQq.sub(w.mul(old).mul(old));
-        FloatVector q = nearest(x.mul(restQq).div(restQx), -most, most - 1);
-        FloatVector newQx = restQx.add(wx.mul(q));
-        FloatVector newQq = restQq.add(w.mul(q).mul(q));
-        VectorMask<Float> better =
-            restQx
-                .compare(GT, 0)
-                .and(q.compare(NE, old))
-                .and(newQq.compare(GT, 0))
-                .and(newQx.mul(newQx).mul(sumQq).compare(GT, sumQx.mul(sumQx).mul(newQq)));
-        old.blend(q, better).intoArray(qs, i * LANES);
-        sumQx = sumQx.blend(newQx, better);
-        sumQq = sumQq.blend(newQq, better);
-        changed |= better.anyTrue();
-      }
-    }
-    for (int i = 0; i < size; i++) {
-      at(qs, i).blend(-most, zero).intoArray(qs, i * LANES);
-    }
-    storeCodes(groups, first, most);
-    VectorMask<Float> none = zero.or(sumQq.compare(GT, 0).not());
-    store(sumQx.div(sumQq).blend(0, none), groups.scales, first, groups.count);
+    put(groups, SUM_QX, sumQx);
+    put(groups, SUM_QQ, sumQq);
+    put(groups, SCALE, sumQx.div(sumQq).blend(0, sumQq.compare(GT, 0).not()));
+    groups.changed = changed;
   }
 
   @Override

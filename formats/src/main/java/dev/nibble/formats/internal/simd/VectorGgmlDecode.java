@@ -1,8 +1,12 @@
 package dev.nibble.formats.internal.simd;
 
+import static dev.nibble.formats.internal.simd.BlockBytes.half;
+import static dev.nibble.formats.internal.simd.BlockBytes.int16;
+import static dev.nibble.formats.internal.simd.BlockBytes.int32;
+import static dev.nibble.formats.internal.simd.BlockBytes.int64;
+import static dev.nibble.formats.internal.simd.BlockBytes.unsigned;
 import static dev.nibble.formats.internal.simd.VectorFloats.FLOATS;
 import static dev.nibble.formats.internal.simd.VectorFloats.INTS;
-import static java.nio.ByteOrder.LITTLE_ENDIAN;
 import static jdk.incubator.vector.VectorOperators.AND;
 import static jdk.incubator.vector.VectorOperators.B2I;
 import static jdk.incubator.vector.VectorOperators.I2F;
@@ -11,9 +15,6 @@ import static jdk.incubator.vector.VectorOperators.LSHR;
 import static jdk.incubator.vector.VectorOperators.OR;
 import static jdk.incubator.vector.VectorOperators.ZERO_EXTEND_B2I;
 
-import dev.nibble.formats.LittleEndian;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -49,27 +50,19 @@ final class VectorGgmlDecode {
     };
   }
 
-  private static IntVector load(MemorySegment blocks, long at) {
+  private static IntVector load(byte[] blocks, int at) {
     return (IntVector)
-        ByteVector.fromMemorySegment(BYTES, blocks, at, LITTLE_ENDIAN)
-            .convertShape(ZERO_EXTEND_B2I, INTS, 0);
+        ByteVector.fromArray(BYTES, blocks, at).convertShape(ZERO_EXTEND_B2I, INTS, 0);
   }
 
   private static FloatVector floats(IntVector q) {
     return (FloatVector) q.convert(I2F, 0);
   }
 
-  private static float half(MemorySegment blocks, long at) {
-    return Float.float16ToFloat(blocks.get(LittleEndian.SHORT, at));
-  }
-
-  private static int unsigned(MemorySegment blocks, long at) {
-    return Byte.toUnsignedInt(blocks.get(ValueLayout.JAVA_BYTE, at));
-  }
-
-  private static void q40(MemorySegment blocks, long at, float[] x, int from, int count) {
-    long block = at;
-    for (int i = from; i < from + count; i += 32, block += 18) {
+  private static void q40(byte[] blocks, float[] x, int from, int count) {
+    for (int n = 0; n < count / 32; n++) {
+      int i = from + n * 32;
+      int block = n * 18;
       float d = half(blocks, block);
       for (int j = 0; j < 16; j += LANES) {
         IntVector pair = load(blocks, block + 2 + j);
@@ -79,9 +72,10 @@ final class VectorGgmlDecode {
     }
   }
 
-  private static void q41(MemorySegment blocks, long at, float[] x, int from, int count) {
-    long block = at;
-    for (int i = from; i < from + count; i += 32, block += 20) {
+  private static void q41(byte[] blocks, float[] x, int from, int count) {
+    for (int n = 0; n < count / 32; n++) {
+      int i = from + n * 32;
+      int block = n * 20;
       float d = half(blocks, block);
       float min = half(blocks, block + 2);
       for (int j = 0; j < 16; j += LANES) {
@@ -98,11 +92,12 @@ final class VectorGgmlDecode {
     return IntVector.broadcast(INTS, word).lanewise(LSHR, lanes).lanewise(AND, 1).lanewise(LSHL, 4);
   }
 
-  private static void q50(MemorySegment blocks, long at, float[] x, int from, int count) {
-    long block = at;
-    for (int i = from; i < from + count; i += 32, block += 22) {
+  private static void q50(byte[] blocks, float[] x, int from, int count) {
+    for (int n = 0; n < count / 32; n++) {
+      int i = from + n * 32;
+      int block = n * 22;
       float d = half(blocks, block);
-      int word = blocks.get(LittleEndian.INT, block + 2);
+      int word = int32(blocks, block + 2);
       for (int j = 0; j < 16; j += LANES) {
         IntVector pair = load(blocks, block + 6 + j);
         IntVector low = pair.lanewise(AND, 15).lanewise(OR, fifths(word, j));
@@ -113,12 +108,13 @@ final class VectorGgmlDecode {
     }
   }
 
-  private static void q51(MemorySegment blocks, long at, float[] x, int from, int count) {
-    long block = at;
-    for (int i = from; i < from + count; i += 32, block += 24) {
+  private static void q51(byte[] blocks, float[] x, int from, int count) {
+    for (int n = 0; n < count / 32; n++) {
+      int i = from + n * 32;
+      int block = n * 24;
       float d = half(blocks, block);
       float min = half(blocks, block + 2);
-      int word = blocks.get(LittleEndian.INT, block + 4);
+      int word = int32(blocks, block + 4);
       for (int j = 0; j < 16; j += LANES) {
         IntVector pair = load(blocks, block + 8 + j);
         IntVector low = pair.lanewise(AND, 15).lanewise(OR, fifths(word, j));
@@ -129,23 +125,28 @@ final class VectorGgmlDecode {
     }
   }
 
-  private static void q80(MemorySegment blocks, long at, float[] x, int from, int count) {
-    long block = at;
-    for (int i = from; i < from + count; i += 32, block += 34) {
+  private static void q80(byte[] blocks, float[] x, int from, int count) {
+    for (int n = 0; n < count / 32; n++) {
+      int i = from + n * 32;
+      int block = n * 34;
       float d = half(blocks, block);
-      for (int j = 0; j < 32; j += LANES) {
-        IntVector q =
-            (IntVector)
-                ByteVector.fromMemorySegment(BYTES, blocks, block + 2 + j, LITTLE_ENDIAN)
-                    .convertShape(B2I, INTS, 0);
-        floats(q).mul(d).intoArray(x, i + j);
-      }
+      signed(blocks, block + 2, d, x, i);
+      signed(blocks, block + 18, d, x, i + 16);
     }
   }
 
-  private static void q2K(MemorySegment blocks, long at, float[] x, int from, int count) {
-    long block = at;
-    for (int i = from; i < from + count; i += 256, block += 84) {
+  /// 16 bytes, times a scale.
+  private static void signed(byte[] blocks, int codes, float d, float[] x, int i) {
+    for (int j = 0; j < 16; j += LANES) {
+      ByteVector bytes = ByteVector.fromArray(BYTES, blocks, codes + j);
+      floats((IntVector) bytes.convertShape(B2I, INTS, 0)).mul(d).intoArray(x, i + j);
+    }
+  }
+
+  private static void q2K(byte[] blocks, float[] x, int from, int count) {
+    for (int n = 0; n < count / 256; n++) {
+      int i = from + n * 256;
+      int block = n * 84;
       float d = half(blocks, block + 80);
       float dMin = half(blocks, block + 82);
       for (int part = 0; part < 4; part++) {
@@ -153,9 +154,9 @@ final class VectorGgmlDecode {
         int first = part / 2 * 8 + part % 2;
         int out = i + part / 2 * 128 + part % 2 * 16;
         for (int j = 0; j < 16; j += LANES) {
-          IntVector quad = load(blocks, block + 16 + part * 16L + j);
+          IntVector quad = load(blocks, block + 16 + part * 16 + j);
           for (int s = 0; s < 4; s++) {
-            int both = unsigned(blocks, block + first + 2L * s);
+            int both = unsigned(blocks, block + first + 2 * s);
             floats(quad.lanewise(LSHR, 2 * s).lanewise(AND, 3))
                 .mul(d * (both & 15))
                 .sub(dMin * (both >> 4))
@@ -166,18 +167,19 @@ final class VectorGgmlDecode {
     }
   }
 
-  private static void q3K(MemorySegment blocks, long at, float[] x, int from, int count) {
-    long block = at;
-    for (int i = from; i < from + count; i += 256, block += 110) {
+  private static void q3K(byte[] blocks, float[] x, int from, int count) {
+    for (int n = 0; n < count / 256; n++) {
+      int i = from + n * 256;
+      int block = n * 110;
       float d = half(blocks, block + 108);
-      long low = blocks.get(LittleEndian.LONG, block + 96);
-      int high = blocks.get(LittleEndian.INT, block + 104);
+      long low = int64(blocks, block + 96);
+      int high = int32(blocks, block + 104);
       for (int part = 0; part < 4; part++) {
         int first = part / 2 * 8 + part % 2;
         int out = i + part / 2 * 128 + part % 2 * 16;
         for (int j = 0; j < 16; j += LANES) {
-          IntVector quad = load(blocks, block + 32 + part * 16L + j);
-          IntVector thirds = load(blocks, block + part % 2 * 16L + j);
+          IntVector quad = load(blocks, block + 32 + part * 16 + j);
+          IntVector thirds = load(blocks, block + part % 2 * 16 + j);
           for (int s = 0; s < 4; s++) {
             int group = first + 2 * s;
             int nibble = (int) (low >>> (group % 8 * 8 + group / 8 * 4)) & 15;
@@ -192,110 +194,128 @@ final class VectorGgmlDecode {
     }
   }
 
-  /// Scale (upper half) and minimum of a group of Q4_K or Q5_K, see its codec.
-  private static int scaleAndMin(long low, int high, int group) {
-    int shift = group % 4 * 8;
-    int scaleByte = (int) (low >>> shift);
-    int minByte = (int) (low >>> (32 + shift));
-    if (group < 4) {
-      return ((scaleByte & 63) << 16) | (minByte & 63);
-    }
-    int nibbles = high >>> shift;
-    return (((nibbles & 15) | ((scaleByte >> 2) & 48)) << 16)
-        | ((nibbles >>> 4) & 15)
-        | ((minByte >> 2) & 48);
+  /// A byte with the scale of each of the 8 groups of Q4_K or Q5_K, from the bytes drawn there.
+  private static long scales(long low, int high) {
+    int last = (high & 0x0f0f0f0f) | ((int) (low >>> 2) & 0x30303030);
+    return (low & 0x3f3f3f3fL) | ((long) last << 32);
   }
 
-  private static void q4K(MemorySegment blocks, long at, float[] x, int from, int count) {
-    long block = at;
-    for (int i = from; i < from + count; i += 256, block += 144) {
+  /// Likewise the minima.
+  private static long mins(long low, int high) {
+    int last = ((high >>> 4) & 0x0f0f0f0f) | ((int) (low >>> 34) & 0x30303030);
+    return ((low >>> 32) & 0x3f3f3f3fL) | ((long) last << 32);
+  }
+
+  private static int byteOf(long bytes, int index) {
+    return (int) (bytes >>> (8 * index)) & 255;
+  }
+
+  private static void q4K(byte[] blocks, float[] x, int from, int count) {
+    for (int n = 0; n < count / 256; n++) {
+      int i = from + n * 256;
+      int block = n * 144;
       float d = half(blocks, block);
       float dMin = half(blocks, block + 2);
-      long low = blocks.get(LittleEndian.LONG, block + 4);
-      int high = blocks.get(LittleEndian.INT, block + 12);
+      long scales = scales(int64(blocks, block + 4), int32(blocks, block + 12));
+      long mins = mins(int64(blocks, block + 4), int32(blocks, block + 12));
       for (int pair = 0; pair < 4; pair++) {
-        int first = scaleAndMin(low, high, 2 * pair);
-        int second = scaleAndMin(low, high, 2 * pair + 1);
-        float scale0 = d * (first >> 16);
-        float min0 = dMin * (first & 63);
-        float scale1 = d * (second >> 16);
-        float min1 = dMin * (second & 63);
-        for (int j = 0; j < 32; j += LANES) {
-          IntVector both = load(blocks, block + 16 + pair * 32L + j);
-          int out = i + pair * 64 + j;
-          floats(both.lanewise(AND, 15)).mul(scale0).sub(min0).intoArray(x, out);
-          floats(both.lanewise(LSHR, 4)).mul(scale1).sub(min1).intoArray(x, out + 32);
-        }
+        float scale0 = d * byteOf(scales, 2 * pair);
+        float min0 = dMin * byteOf(mins, 2 * pair);
+        float scale1 = d * byteOf(scales, 2 * pair + 1);
+        float min1 = dMin * byteOf(mins, 2 * pair + 1);
+        int codes = block + 16 + pair * 32;
+        int out = i + pair * 64;
+        nibbles(blocks, codes, scale0, min0, scale1, min1, x, out);
+        nibbles(blocks, codes + 16, scale0, min0, scale1, min1, x, out + 16);
       }
     }
   }
 
-  private static void q5K(MemorySegment blocks, long at, float[] x, int from, int count) {
-    long block = at;
-    for (int i = from; i < from + count; i += 256, block += 176) {
+  /// 16 bytes with codes of two groups.
+  private static void nibbles(
+      byte[] blocks,
+      int codes,
+      float scale0,
+      float min0,
+      float scale1,
+      float min1,
+      float[] x,
+      int i) {
+    for (int j = 0; j < 16; j += LANES) {
+      IntVector both = load(blocks, codes + j);
+      floats(both.lanewise(AND, 15)).mul(scale0).sub(min0).intoArray(x, i + j);
+      floats(both.lanewise(LSHR, 4)).mul(scale1).sub(min1).intoArray(x, i + 32 + j);
+    }
+  }
+
+  private static void q5K(byte[] blocks, float[] x, int from, int count) {
+    for (int n = 0; n < count / 256; n++) {
+      int i = from + n * 256;
+      int block = n * 176;
       float d = half(blocks, block);
       float dMin = half(blocks, block + 2);
-      long low = blocks.get(LittleEndian.LONG, block + 4);
-      int high = blocks.get(LittleEndian.INT, block + 12);
+      long scales = scales(int64(blocks, block + 4), int32(blocks, block + 12));
+      long mins = mins(int64(blocks, block + 4), int32(blocks, block + 12));
       for (int pair = 0; pair < 4; pair++) {
-        int first = scaleAndMin(low, high, 2 * pair);
-        int second = scaleAndMin(low, high, 2 * pair + 1);
-        float scale0 = d * (first >> 16);
-        float min0 = dMin * (first & 63);
-        float scale1 = d * (second >> 16);
-        float min1 = dMin * (second & 63);
+        float scale0 = d * byteOf(scales, 2 * pair);
+        float min0 = dMin * byteOf(mins, 2 * pair);
+        float scale1 = d * byteOf(scales, 2 * pair + 1);
+        float min1 = dMin * byteOf(mins, 2 * pair + 1);
+        int out = i + pair * 64;
         for (int j = 0; j < 32; j += LANES) {
-          IntVector both = load(blocks, block + 48 + pair * 32L + j);
+          IntVector both = load(blocks, block + 48 + pair * 32 + j);
           IntVector fifths = load(blocks, block + 16 + j).lanewise(LSHR, 2 * pair);
           IntVector fifth0 = fifths.lanewise(AND, 1).lanewise(LSHL, 4);
           IntVector fifth1 = fifths.lanewise(AND, 2).lanewise(LSHL, 3);
-          int out = i + pair * 64 + j;
           IntVector q0 = both.lanewise(AND, 15).lanewise(OR, fifth0);
           IntVector q1 = both.lanewise(LSHR, 4).lanewise(OR, fifth1);
-          floats(q0).mul(scale0).sub(min0).intoArray(x, out);
-          floats(q1).mul(scale1).sub(min1).intoArray(x, out + 32);
+          floats(q0).mul(scale0).sub(min0).intoArray(x, out + j);
+          floats(q1).mul(scale1).sub(min1).intoArray(x, out + 32 + j);
         }
       }
     }
   }
 
-  private static void q6K(MemorySegment blocks, long at, float[] x, int from, int count) {
-    long block = at;
-    for (int i = from; i < from + count; i += 256, block += 210) {
+  private static void q6K(byte[] blocks, float[] x, int from, int count) {
+    for (int n = 0; n < count / 256; n++) {
+      int i = from + n * 256;
+      int block = n * 210;
       float d = half(blocks, block + 208);
       for (int part = 0; part < 4; part++) {
         // Four groups of 16: 16 bytes of two bits each, two times 16 bytes of nibbles.
         int l = part % 2 * 16;
-        long nibbles = block + part / 2 * 64L + l;
-        long scales = block + 192 + part / 2 * 8L + part % 2;
-        float scale0 = d * blocks.get(ValueLayout.JAVA_BYTE, scales);
-        float scale1 = d * blocks.get(ValueLayout.JAVA_BYTE, scales + 2);
-        float scale2 = d * blocks.get(ValueLayout.JAVA_BYTE, scales + 4);
-        float scale3 = d * blocks.get(ValueLayout.JAVA_BYTE, scales + 6);
+        int nibbles = block + part / 2 * 64 + l;
+        int scales = block + 192 + part / 2 * 8 + part % 2;
+        float scale0 = d * blocks[scales];
+        float scale1 = d * blocks[scales + 2];
+        float scale2 = d * blocks[scales + 4];
+        float scale3 = d * blocks[scales + 6];
         int out = i + part / 2 * 128 + l;
+        int pairs = block + 128 + part / 2 * 32 + l;
         for (int j = 0; j < 16; j += LANES) {
+          IntVector high = load(blocks, pairs + j);
           IntVector first = load(blocks, nibbles + j);
           IntVector second = load(blocks, nibbles + 32 + j);
-          IntVector high = load(blocks, block + 128 + part / 2 * 32L + l + j);
-          IntVector q0 =
-              first.lanewise(AND, 15).lanewise(OR, high.lanewise(AND, 3).lanewise(LSHL, 4));
-          IntVector q1 =
-              second.lanewise(AND, 15).lanewise(OR, high.lanewise(AND, 12).lanewise(LSHL, 2));
-          IntVector q2 = first.lanewise(LSHR, 4).lanewise(OR, high.lanewise(AND, 48));
-          IntVector q3 =
-              second.lanewise(LSHR, 4).lanewise(OR, high.lanewise(AND, 192).lanewise(LSHR, 2));
-          floats(q0.sub(32)).mul(scale0).intoArray(x, out + j);
-          floats(q1.sub(32)).mul(scale1).intoArray(x, out + 32 + j);
-          floats(q2.sub(32)).mul(scale2).intoArray(x, out + 64 + j);
-          floats(q3.sub(32)).mul(scale3).intoArray(x, out + 96 + j);
+          IntVector high0 = high.lanewise(AND, 3).lanewise(LSHL, 4);
+          IntVector high1 = high.lanewise(AND, 12).lanewise(LSHL, 2);
+          IntVector high2 = high.lanewise(AND, 48);
+          IntVector high3 = high.lanewise(LSHR, 2).lanewise(AND, 48);
+          sixBits(first.lanewise(AND, 15), high0, scale0, x, out + j);
+          sixBits(second.lanewise(AND, 15), high1, scale1, x, out + 32 + j);
+          sixBits(first.lanewise(LSHR, 4), high2, scale2, x, out + 64 + j);
+          sixBits(second.lanewise(LSHR, 4), high3, scale3, x, out + 96 + j);
         }
       }
     }
   }
 
+  private static void sixBits(IntVector low, IntVector high, float scale, float[] x, int i) {
+    floats(low.lanewise(OR, high).sub(32)).mul(scale).intoArray(x, i);
+  }
+
   /// Looks 32 codes up and multiplies them.
   private static void lookUp(
-      MemorySegment blocks, long codes, IntVector table, float factor, float[] x, int i) {
+      byte[] blocks, int codes, IntVector table, float factor, float[] x, int i) {
     IntVector pair = load(blocks, codes);
     IntVector low = pair.lanewise(AND, 15).selectFrom(table);
     IntVector high = pair.lanewise(LSHR, 4).selectFrom(table);
@@ -303,33 +323,36 @@ final class VectorGgmlDecode {
     high.reinterpretAsFloats().mul(factor).intoArray(x, i + 16);
   }
 
-  private static void iq4Nl(MemorySegment blocks, long at, float[] x, int from, int count) {
+  private static void iq4Nl(byte[] blocks, float[] x, int from, int count) {
     IntVector table = FloatVector.fromArray(FLOATS, Iq4Table.values(), 0).reinterpretAsInts();
-    long block = at;
-    for (int i = from; i < from + count; i += 32, block += 18) {
+    for (int n = 0; n < count / 32; n++) {
+      int i = from + n * 32;
+      int block = n * 18;
       lookUp(blocks, block + 2, table, half(blocks, block), x, i);
     }
   }
 
-  private static void iq4Xs(MemorySegment blocks, long at, float[] x, int from, int count) {
+  private static void iq4Xs(byte[] blocks, float[] x, int from, int count) {
     IntVector table = FloatVector.fromArray(FLOATS, Iq4Table.values(), 0).reinterpretAsInts();
-    long block = at;
-    for (int i = from; i < from + count; i += 256, block += 136) {
+    for (int n = 0; n < count / 256; n++) {
+      int i = from + n * 256;
+      int block = n * 136;
       float d = half(blocks, block);
-      int high = blocks.get(LittleEndian.SHORT, block + 2);
-      int low = blocks.get(LittleEndian.INT, block + 4);
+      int high = int16(blocks, block + 2);
+      int low = int32(blocks, block + 4);
       for (int group = 0; group < 8; group++) {
         int scale = ((low >> (4 * group)) & 15) | (((high >> (2 * group)) & 3) << 4);
-        long codes = block + 8 + 16L * group;
+        int codes = block + 8 + 16 * group;
         lookUp(blocks, codes, table, d * (scale - 32), x, i + 32 * group);
       }
     }
   }
 
-  private static void mxfp4(MemorySegment blocks, long at, float[] x, int from, int count) {
+  private static void mxfp4(byte[] blocks, float[] x, int from, int count) {
     IntVector table = FloatVector.fromArray(FLOATS, E2m1.doubledValues(), 0).reinterpretAsInts();
-    long block = at;
-    for (int i = from; i < from + count; i += 32, block += 17) {
+    for (int n = 0; n < count / 32; n++) {
+      int i = from + n * 32;
+      int block = n * 17;
       lookUp(blocks, block + 1, table, E2m1.halfScale(unsigned(blocks, block)), x, i);
     }
   }

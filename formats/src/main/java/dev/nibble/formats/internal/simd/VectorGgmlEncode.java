@@ -1,8 +1,9 @@
 package dev.nibble.formats.internal.simd;
 
+import static dev.nibble.formats.internal.simd.BlockBytes.setHalf;
+import static dev.nibble.formats.internal.simd.BlockBytes.setInt32;
 import static dev.nibble.formats.internal.simd.VectorFloats.FLOATS;
 import static dev.nibble.formats.internal.simd.VectorFloats.INTS;
-import static java.nio.ByteOrder.LITTLE_ENDIAN;
 import static jdk.incubator.vector.VectorOperators.ADD;
 import static jdk.incubator.vector.VectorOperators.AND;
 import static jdk.incubator.vector.VectorOperators.ASHR;
@@ -17,9 +18,6 @@ import static jdk.incubator.vector.VectorOperators.MIN;
 import static jdk.incubator.vector.VectorOperators.OR;
 import static jdk.incubator.vector.VectorOperators.XOR;
 
-import dev.nibble.formats.LittleEndian;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -42,12 +40,12 @@ final class VectorGgmlEncode {
   /// The encoder of that kind.
   static GgmlKernels.Encode of(BlockKind kind, GgmlKernels.Encode scalar) {
     return switch (kind) {
-      case Q4_0 -> (x, from, count, blocks, at) -> q40(x, from, count, blocks, at, scalar);
-      case Q5_0 -> (x, from, count, blocks, at) -> q50(x, from, count, blocks, at, scalar);
-      case Q4_1 -> (x, from, count, blocks, at) -> q41(x, from, count, blocks, at, scalar);
-      case Q5_1 -> (x, from, count, blocks, at) -> q51(x, from, count, blocks, at, scalar);
-      case Q8_0 -> (x, from, count, blocks, at) -> q80(x, from, count, blocks, at, scalar);
-      case MXFP4 -> (x, from, count, blocks, at) -> mxfp4(x, from, count, blocks, at);
+      case Q4_0 -> (x, from, count, blocks) -> q40(x, from, count, blocks, scalar);
+      case Q5_0 -> (x, from, count, blocks) -> q50(x, from, count, blocks, scalar);
+      case Q4_1 -> (x, from, count, blocks) -> q41(x, from, count, blocks, scalar);
+      case Q5_1 -> (x, from, count, blocks) -> q51(x, from, count, blocks, scalar);
+      case Q8_0 -> (x, from, count, blocks) -> q80(x, from, count, blocks, scalar);
+      case MXFP4 -> VectorGgmlEncode::mxfp4;
       case Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS -> scalar;
     };
   }
@@ -56,12 +54,16 @@ final class VectorGgmlEncode {
     return FloatVector.fromArray(FLOATS, x, at);
   }
 
-  private static void store(IntVector low8, MemorySegment blocks, long at) {
-    ((ByteVector) low8.convertShape(I2B, BYTES, 0)).intoMemorySegment(blocks, at, LITTLE_ENDIAN);
+  private static void store(IntVector low8, byte[] blocks, int at) {
+    ((ByteVector) low8.convertShape(I2B, BYTES, 0)).intoArray(blocks, at);
   }
 
-  private static void setHalf(MemorySegment blocks, long at, float value) {
-    blocks.set(LittleEndian.SHORT, at, Float.floatToFloat16(value));
+  /// Encodes one block by the scalar code.
+  private static void scalarBlock(
+      GgmlKernels.Encode scalar, float[] x, int from, byte[] blocks, int at, int size) {
+    byte[] block = new byte[size];
+    scalar.encode(x, from, SIZE, block);
+    System.arraycopy(block, 0, blocks, at, size);
   }
 
   private static IntVector truncate(FloatVector value) {
@@ -95,13 +97,13 @@ final class VectorGgmlEncode {
   }
 
   private static void q40(
-      float[] x, int from, int count, MemorySegment blocks, long at, GgmlKernels.Encode scalar) {
-    long block = at;
+      float[] x, int from, int count, byte[] blocks, GgmlKernels.Encode scalar) {
+    int block = 0;
     for (int i = from; i < from + count; i += SIZE, block += 18) {
       float d = extreme(x, i) / -8;
       float inverse = 1 / d;
       if (!isFinite(inverse)) {
-        scalar.encode(x, i, SIZE, blocks, block);
+        scalarBlock(scalar, x, i, blocks, block, 18);
         continue;
       }
       setHalf(blocks, block, d);
@@ -119,13 +121,13 @@ final class VectorGgmlEncode {
   }
 
   private static void q50(
-      float[] x, int from, int count, MemorySegment blocks, long at, GgmlKernels.Encode scalar) {
-    long block = at;
+      float[] x, int from, int count, byte[] blocks, GgmlKernels.Encode scalar) {
+    int block = 0;
     for (int i = from; i < from + count; i += SIZE, block += 22) {
       float d = extreme(x, i) / -16;
       float inverse = 1 / d;
       if (!isFinite(inverse)) {
-        scalar.encode(x, i, SIZE, blocks, block);
+        scalarBlock(scalar, x, i, blocks, block, 22);
         continue;
       }
       setHalf(blocks, block, d);
@@ -136,7 +138,7 @@ final class VectorGgmlEncode {
         word |= fifths(low) << j | fifths(high) << (16 + j);
         store(low.lanewise(AND, 15).lanewise(OR, high.lanewise(LSHL, 4)), blocks, block + 6 + j);
       }
-      blocks.set(LittleEndian.INT, block + 2, word);
+      setInt32(blocks, block + 2, word);
     }
   }
 
@@ -166,15 +168,15 @@ final class VectorGgmlEncode {
   }
 
   private static void q41(
-      float[] x, int from, int count, MemorySegment blocks, long at, GgmlKernels.Encode scalar) {
-    long block = at;
+      float[] x, int from, int count, byte[] blocks, GgmlKernels.Encode scalar) {
+    int block = 0;
     for (int i = from; i < from + count; i += SIZE, block += 20) {
       float min = least(x, i);
       float max = most(x, i);
       float d = (max - min) / 15;
       float inverse = 1 / d;
       if (min == 0 || max == 0 || !isFinite(inverse) || !isFinite(d)) {
-        scalar.encode(x, i, SIZE, blocks, block);
+        scalarBlock(scalar, x, i, blocks, block, 20);
         continue;
       }
       setHalf(blocks, block, d);
@@ -188,15 +190,15 @@ final class VectorGgmlEncode {
   }
 
   private static void q51(
-      float[] x, int from, int count, MemorySegment blocks, long at, GgmlKernels.Encode scalar) {
-    long block = at;
+      float[] x, int from, int count, byte[] blocks, GgmlKernels.Encode scalar) {
+    int block = 0;
     for (int i = from; i < from + count; i += SIZE, block += 24) {
       float min = least(x, i);
       float max = most(x, i);
       float d = (max - min) / 31;
       float inverse = 1 / d;
       if (min == 0 || max == 0 || !isFinite(inverse) || !isFinite(d)) {
-        scalar.encode(x, i, SIZE, blocks, block);
+        scalarBlock(scalar, x, i, blocks, block, 24);
         continue;
       }
       setHalf(blocks, block, d);
@@ -208,18 +210,18 @@ final class VectorGgmlEncode {
         word |= fifths(low) << j | fifths(high) << (16 + j);
         store(low.lanewise(AND, 15).lanewise(OR, high.lanewise(LSHL, 4)), blocks, block + 8 + j);
       }
-      blocks.set(LittleEndian.INT, block + 4, word);
+      setInt32(blocks, block + 4, word);
     }
   }
 
   private static void q80(
-      float[] x, int from, int count, MemorySegment blocks, long at, GgmlKernels.Encode scalar) {
-    long block = at;
+      float[] x, int from, int count, byte[] blocks, GgmlKernels.Encode scalar) {
+    int block = 0;
     for (int i = from; i < from + count; i += SIZE, block += 34) {
       float d = largest(x, i) / 127;
       float inverse = 1 / d;
       if (!isFinite(inverse)) {
-        scalar.encode(x, i, SIZE, blocks, block);
+        scalarBlock(scalar, x, i, blocks, block, 34);
         continue;
       }
       setHalf(blocks, block, d);
@@ -248,13 +250,13 @@ final class VectorGgmlEncode {
     return code.lanewise(OR, sign, code.compare(GT, 0));
   }
 
-  private static void mxfp4(float[] x, int from, int count, MemorySegment blocks, long at) {
+  private static void mxfp4(float[] x, int from, int count, byte[] blocks) {
     int[] middleBits = new int[E2m1.MIDDLES];
-    long block = at;
+    int block = 0;
     for (int i = from; i < from + count; i += SIZE, block += 17) {
       int exponent = E2m1.exponent(largest(x, i));
       E2m1.middles(E2m1.halfScale(exponent), middleBits);
-      blocks.set(ValueLayout.JAVA_BYTE, block, (byte) exponent);
+      blocks[block] = (byte) exponent;
       for (int j = 0; j < 16; j += LANES) {
         IntVector low = e2m1(load(x, i + j), middleBits);
         IntVector high = e2m1(load(x, i + 16 + j), middleBits);

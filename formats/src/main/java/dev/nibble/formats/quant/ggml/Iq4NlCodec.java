@@ -1,5 +1,6 @@
 package dev.nibble.formats.quant.ggml;
 
+import dev.nibble.formats.internal.simd.BlockBytes;
 import dev.nibble.formats.internal.simd.BlockKind;
 import dev.nibble.formats.internal.simd.BlockSearch;
 import dev.nibble.formats.internal.simd.GgmlKernels;
@@ -8,6 +9,7 @@ import dev.nibble.formats.internal.simd.Iq4Table;
 import dev.nibble.formats.internal.simd.SearchGroups;
 import dev.nibble.formats.internal.simd.SearchGroups.Weighting;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Optional;
 
 /// IQ4_NL: 32 elements in 18 bytes, `x = d * T[q]`, `T` the 16 values of {@link Iq4Table}.
@@ -47,6 +49,7 @@ final class Iq4NlCodec implements GgmlCodec {
     int total = count / SIZE;
     SearchGroups groups = new SearchGroups(SIZE, Math.min(BATCH, total));
     float[] inverse = new float[Math.min(BATCH, total)];
+    byte[] bytes = new byte[inverse.length * BYTES];
     for (int first = 0; first < total; first += BATCH) {
       groups.at(x, from + first * SIZE, Math.min(BATCH, total - first));
       if (importance.isPresent()) {
@@ -59,10 +62,13 @@ final class Iq4NlCodec implements GgmlCodec {
       }
       search.tableCodes(groups, inverse);
       for (int group = 0; group < groups.count(); group++) {
-        long block = at + (long) (first + group) * BYTES;
-        BlockBytes.setHalf(blocks, block, groups.scales[group]);
-        BlockBytes.setNibbles(groups.codes, group * SIZE, blocks, block + CODES);
+        int block = group * BYTES;
+        BlockBytes.setHalf(bytes, block, groups.scales[group]);
+        Nibbles.store(groups.codes, group * SIZE, bytes, block + CODES);
       }
+      long offset = at + (long) first * BYTES;
+      int size = groups.count() * BYTES;
+      MemorySegment.copy(bytes, 0, blocks, ValueLayout.JAVA_BYTE, offset, size);
     }
   }
 
@@ -77,15 +83,15 @@ final class Iq4NlCodec implements GgmlCodec {
 
   @Override
   public void decode(MemorySegment blocks, long at, float[] x, int from, int count) {
-    DECODE.decode(blocks, at, x, from, count);
+    Pieces.decode(type(), DECODE, blocks, at, x, from, count);
   }
 
-  private static void decodeBlocks(MemorySegment blocks, long at, float[] x, int from, int count) {
-    long block = at;
+  private static void decodeBlocks(byte[] blocks, float[] x, int from, int count) {
+    int block = 0;
     for (int first = from; first < from + count; first += SIZE, block += BYTES) {
       float d = BlockBytes.half(blocks, block);
       for (int j = 0; j < 16; j++) {
-        int pair = BlockBytes.get(blocks, block + CODES + j);
+        int pair = BlockBytes.unsigned(blocks, block + CODES + j);
         x[first + j] = d * Iq4Table.value(pair & 15);
         x[first + 16 + j] = d * Iq4Table.value(pair >> 4);
       }

@@ -1,12 +1,11 @@
 package dev.nibble.formats.quant.ggml;
 
-import dev.nibble.formats.LittleEndian;
+import dev.nibble.formats.internal.simd.BlockBytes;
 import dev.nibble.formats.internal.simd.BlockKind;
 import dev.nibble.formats.internal.simd.GgmlKernels;
 import dev.nibble.formats.internal.simd.GgmlMath;
 import dev.nibble.formats.internal.simd.Iq4Table;
 import dev.nibble.formats.internal.simd.SearchGroups.Weighting;
-import java.lang.foreign.MemorySegment;
 import java.util.Optional;
 
 /// IQ4_XS: 256 elements in 136 bytes, `x = d * (sc - 32) * T[q]`, `sc` of six bits for each group
@@ -47,7 +46,7 @@ final class Iq4XsCodec extends SuperBlockCodec {
     search.tableCodes(batch.groups, batch.scales);
     for (int group = 0; group < batch.groups.count(); group++) {
       int codes = group / GROUPS * BYTES + CODES + group % GROUPS * 16;
-      BlockBytes.setNibbles(batch.groups.codes, group * 32, batch.out, codes);
+      Nibbles.store(batch.groups.codes, group * 32, batch.bytes, codes);
     }
   }
 
@@ -67,22 +66,22 @@ final class Iq4XsCodec extends SuperBlockCodec {
       high |= ((code + 32) >> 4) << (2 * i);
       low |= ((code + 32) & 15) << (4 * i);
     }
-    BlockBytes.setHalf(batch.out, at, d);
-    batch.out.set(LittleEndian.SHORT, at + HIGH, (short) high);
-    batch.out.set(LittleEndian.INT, at + LOW, low);
+    BlockBytes.setHalf(batch.bytes, at, d);
+    BlockBytes.setInt16(batch.bytes, at + HIGH, high);
+    BlockBytes.setInt32(batch.bytes, at + LOW, low);
   }
 
-  private static void decodeBlocks(MemorySegment blocks, long at, float[] x, int from, int count) {
-    long block = at;
+  private static void decodeBlocks(byte[] blocks, float[] x, int from, int count) {
+    int block = 0;
     for (int first = from; first < from + count; first += SIZE, block += BYTES) {
       float d = BlockBytes.half(blocks, block);
-      int high = blocks.get(LittleEndian.SHORT, block + HIGH);
-      int low = blocks.get(LittleEndian.INT, block + LOW);
+      int high = BlockBytes.int16(blocks, block + HIGH);
+      int low = BlockBytes.int32(blocks, block + LOW);
       for (int group = 0; group < GROUPS; group++) {
         float scale = d * ((((low >> (4 * group)) & 15) | (((high >> (2 * group)) & 3) << 4)) - 32);
-        long codes = block + CODES + 16L * group;
+        int codes = block + CODES + 16 * group;
         for (int j = 0; j < 16; j++) {
-          int pair = BlockBytes.get(blocks, codes + j);
+          int pair = BlockBytes.unsigned(blocks, codes + j);
           x[first + group * 32 + j] = scale * Iq4Table.value(pair & 15);
           x[first + group * 32 + 16 + j] = scale * Iq4Table.value(pair >> 4);
         }

@@ -1,5 +1,6 @@
 package dev.nibble.formats.quant.ggml;
 
+import dev.nibble.formats.internal.simd.BlockBytes;
 import dev.nibble.formats.internal.simd.BlockKind;
 import dev.nibble.formats.internal.simd.E2m1;
 import dev.nibble.formats.internal.simd.GgmlKernels;
@@ -38,34 +39,34 @@ final class Mxfp4Codec implements GgmlCodec {
   @Override
   public void encode(
       float[] x, int from, int count, Optional<float[]> importance, MemorySegment blocks, long at) {
-    ENCODE.encode(x, from, count, blocks, at);
+    Pieces.encode(type(), ENCODE, x, from, count, blocks, at);
   }
 
-  private static void encode(float[] x, int from, int count, MemorySegment blocks, long at) {
+  private static void encode(float[] x, int from, int count, byte[] blocks) {
     byte[] codes = new byte[SIZE];
-    long block = at;
+    int block = 0;
     for (int first = from; first < from + count; first += SIZE, block += BYTES) {
       int exponent = E2m1.exponent(Math.abs(GgmlMath.extreme(x, first, SIZE)));
       float scale = E2m1.halfScale(exponent);
-      BlockBytes.set(blocks, block, exponent);
+      blocks[block] = (byte) exponent;
       for (int i = 0; i < SIZE; i++) {
         codes[i] = (byte) E2m1.nearest(x[first + i], scale);
       }
-      BlockBytes.setNibbles(codes, 0, blocks, block + CODES);
+      Nibbles.store(codes, 0, blocks, block + CODES);
     }
   }
 
   @Override
   public void decode(MemorySegment blocks, long at, float[] x, int from, int count) {
-    DECODE.decode(blocks, at, x, from, count);
+    Pieces.decode(type(), DECODE, blocks, at, x, from, count);
   }
 
-  private static void decodeBlocks(MemorySegment blocks, long at, float[] x, int from, int count) {
-    long block = at;
+  private static void decodeBlocks(byte[] blocks, float[] x, int from, int count) {
+    int block = 0;
     for (int first = from; first < from + count; first += SIZE, block += BYTES) {
-      float scale = E2m1.halfScale(BlockBytes.get(blocks, block));
+      float scale = E2m1.halfScale(BlockBytes.unsigned(blocks, block));
       for (int j = 0; j < 16; j++) {
-        int pair = BlockBytes.get(blocks, block + CODES + j);
+        int pair = BlockBytes.unsigned(blocks, block + CODES + j);
         x[first + j] = E2m1.doubled(pair & 15) * scale;
         x[first + 16 + j] = E2m1.doubled(pair >> 4) * scale;
       }

@@ -1,10 +1,10 @@
 package dev.nibble.formats.quant.ggml;
 
+import dev.nibble.formats.internal.simd.BlockBytes;
 import dev.nibble.formats.internal.simd.BlockKind;
 import dev.nibble.formats.internal.simd.BlockSearch.Trials;
 import dev.nibble.formats.internal.simd.GgmlKernels;
 import dev.nibble.formats.internal.simd.SearchGroups.Weighting;
-import java.lang.foreign.MemorySegment;
 
 /// Q2_K: 256 elements in 84 bytes, `x = d * sc * q - dmin * m`, `sc` and `m` of four bits for each
 /// group of 16.
@@ -53,13 +53,13 @@ final class Q2KCodec extends ScaleMinCodec {
     TwoBitCodes.store(codes, from, bytes, at + CODES);
   }
 
-  private static void decodeBlocks(MemorySegment blocks, long at, float[] x, int from, int count) {
-    long block = at;
+  private static void decodeBlocks(byte[] blocks, float[] x, int from, int count) {
+    int block = 0;
     for (int first = from; first < from + count; first += SIZE, block += BYTES) {
       float d = BlockBytes.half(blocks, block + SCALE);
       float dMin = BlockBytes.half(blocks, block + SCALE + 2);
       for (int group = 0; group < 16; group++) {
-        int both = BlockBytes.get(blocks, block + group);
+        int both = BlockBytes.unsigned(blocks, block + group);
         float scale = d * (both & 15);
         float min = dMin * (both >> 4);
         for (int i = group * 16; i < group * 16 + 16; i++) {

@@ -1,11 +1,11 @@
 package dev.nibble.formats.quant.ggml;
 
+import dev.nibble.formats.internal.simd.BlockBytes;
 import dev.nibble.formats.internal.simd.BlockKind;
 import dev.nibble.formats.internal.simd.GgmlKernels;
 import dev.nibble.formats.internal.simd.GgmlMath;
 import dev.nibble.formats.internal.simd.SearchGroups;
 import dev.nibble.formats.internal.simd.SearchGroups.Weighting;
-import java.lang.foreign.MemorySegment;
 import java.util.Optional;
 
 /// Q3_K: 256 elements in 110 bytes, `x = d * (sc - 32) * (q - 4)`, `sc` of six bits for each group
@@ -92,7 +92,7 @@ final class Q3KCodec extends SuperBlockCodec {
 
   private static void storeScales(Batch batch, int block, int[] codes, float scale) {
     int at = block * BYTES;
-    float d = BlockBytes.setHalf(batch.out, at + SCALE, scale);
+    float d = BlockBytes.setHalf(batch.bytes, at + SCALE, scale);
     byte[] bytes = batch.bytes;
     for (int i = 0; i < 8; i++) {
       bytes[at + SCALES + i] = (byte) ((codes[i] & 15) | (codes[i + 8] << 4));
@@ -121,20 +121,20 @@ final class Q3KCodec extends SuperBlockCodec {
     TwoBitCodes.store(codes, from, bytes, at + CODES);
   }
 
-  private static int scale(MemorySegment blocks, long at, int group) {
-    int low = (BlockBytes.get(blocks, at + group % 8) >> (group / 8 * 4)) & 15;
-    int high = (BlockBytes.get(blocks, at + 8 + group % 4) >> (group / 4 * 2)) & 3;
+  private static int scale(byte[] blocks, int at, int group) {
+    int low = (BlockBytes.unsigned(blocks, at + group % 8) >> (group / 8 * 4)) & 15;
+    int high = (BlockBytes.unsigned(blocks, at + 8 + group % 4) >> (group / 4 * 2)) & 3;
     return low | (high << 4);
   }
 
-  private static void decodeBlocks(MemorySegment blocks, long at, float[] x, int from, int count) {
-    long block = at;
+  private static void decodeBlocks(byte[] blocks, float[] x, int from, int count) {
+    int block = 0;
     for (int first = from; first < from + count; first += SIZE, block += BYTES) {
       float d = BlockBytes.half(blocks, block + SCALE);
       for (int group = 0; group < GROUPS; group++) {
         float scale = d * (scale(blocks, block + SCALES, group) - 32);
         for (int i = group * 16; i < group * 16 + 16; i++) {
-          int third = (BlockBytes.get(blocks, block + i % 32) >> (i / 32)) & 1;
+          int third = (BlockBytes.unsigned(blocks, block + i % 32) >> (i / 32)) & 1;
           int q = TwoBitCodes.get(blocks, block + CODES, i) | (third << 2);
           x[first + i] = scale * (q - 4);
         }

@@ -1,5 +1,6 @@
 package dev.nibble.formats.quant.ggml;
 
+import dev.nibble.formats.internal.simd.BlockBytes;
 import dev.nibble.formats.internal.simd.BlockKind;
 import dev.nibble.formats.internal.simd.BlockSearch;
 import dev.nibble.formats.internal.simd.GgmlKernels;
@@ -7,6 +8,7 @@ import dev.nibble.formats.internal.simd.GgmlMath;
 import dev.nibble.formats.internal.simd.SearchGroups;
 import dev.nibble.formats.internal.simd.SearchGroups.Weighting;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Optional;
 
 /// Q4_0: 32 elements in 18 bytes, `x = (q - 8) * d`.
@@ -44,13 +46,13 @@ final class Q40Codec implements GgmlCodec {
     if (importance.isPresent()) {
       search(x, from, count, importance.get(), blocks, at);
     } else {
-      ENCODE.encode(x, from, count, blocks, at);
+      Pieces.encode(type(), ENCODE, x, from, count, blocks, at);
     }
   }
 
-  private static void encode(float[] x, int from, int count, MemorySegment blocks, long at) {
+  private static void encode(float[] x, int from, int count, byte[] blocks) {
     byte[] codes = new byte[SIZE];
-    long block = at;
+    int block = 0;
     for (int first = from; first < from + count; first += SIZE, block += BYTES) {
       float d = GgmlMath.extreme(x, first, SIZE) / -8;
       float inverse = d != 0 ? 1 / d : 0;
@@ -58,33 +60,35 @@ final class Q40Codec implements GgmlCodec {
       for (int i = 0; i < SIZE; i++) {
         codes[i] = (byte) Math.min(15, (byte) GgmlMath.truncate(x[first + i] * inverse + 8.5f));
       }
-      BlockBytes.setNibbles(codes, 0, blocks, block + CODES);
+      Nibbles.store(codes, 0, blocks, block + CODES);
     }
   }
 
   private static void search(
       float[] x, int from, int count, float[] importance, MemorySegment blocks, long at) {
     BlockSearch search = BlockSearch.best();
-    SearchGroups groups = BlockBytes.weighedRow(search, x, from, count, importance);
+    SearchGroups groups = Nibbles.weighedRow(search, x, from, count, importance);
     search.symmetric(groups, 8, Weighting.GIVEN);
+    byte[] bytes = new byte[groups.count() * BYTES];
     for (int group = 0; group < groups.count(); group++) {
-      long block = at + (long) group * BYTES;
-      BlockBytes.setHalf(blocks, block, groups.scales[group]);
-      BlockBytes.setNibbles(groups.codes, group * SIZE, blocks, block + CODES);
+      int block = group * BYTES;
+      BlockBytes.setHalf(bytes, block, groups.scales[group]);
+      Nibbles.store(groups.codes, group * SIZE, bytes, block + CODES);
     }
+    MemorySegment.copy(bytes, 0, blocks, ValueLayout.JAVA_BYTE, at, bytes.length);
   }
 
   @Override
   public void decode(MemorySegment blocks, long at, float[] x, int from, int count) {
-    DECODE.decode(blocks, at, x, from, count);
+    Pieces.decode(type(), DECODE, blocks, at, x, from, count);
   }
 
-  private static void decodeBlocks(MemorySegment blocks, long at, float[] x, int from, int count) {
-    long block = at;
+  private static void decodeBlocks(byte[] blocks, float[] x, int from, int count) {
+    int block = 0;
     for (int first = from; first < from + count; first += SIZE, block += BYTES) {
       float d = BlockBytes.half(blocks, block);
       for (int j = 0; j < 16; j++) {
-        int pair = BlockBytes.get(blocks, block + CODES + j);
+        int pair = BlockBytes.unsigned(blocks, block + CODES + j);
         x[first + j] = ((pair & 15) - 8) * d;
         x[first + 16 + j] = ((pair >> 4) - 8) * d;
       }

@@ -1,10 +1,10 @@
 package dev.nibble.formats.quant.ggml;
 
+import dev.nibble.formats.internal.simd.BlockBytes;
 import dev.nibble.formats.internal.simd.BlockKind;
 import dev.nibble.formats.internal.simd.BlockSearch.Trials;
 import dev.nibble.formats.internal.simd.GgmlKernels;
 import dev.nibble.formats.internal.simd.SearchGroups.Weighting;
-import java.lang.foreign.MemorySegment;
 
 /// Q4_K: 256 elements in 144 bytes, `x = d * sc * q - dmin * m`, `sc` and `m` of six bits for each
 /// group of 32.
@@ -63,8 +63,8 @@ final class Q4KCodec extends ScaleMinCodec {
     }
   }
 
-  private static void decodeBlocks(MemorySegment blocks, long at, float[] x, int from, int count) {
-    long block = at;
+  private static void decodeBlocks(byte[] blocks, float[] x, int from, int count) {
+    int block = 0;
     for (int first = from; first < from + count; first += SIZE, block += BYTES) {
       float d = BlockBytes.half(blocks, block);
       float dMin = BlockBytes.half(blocks, block + 2);
@@ -72,9 +72,9 @@ final class Q4KCodec extends ScaleMinCodec {
         float scale = d * SixBitScales.scale(blocks, block + SCALES, group);
         float min = dMin * SixBitScales.min(blocks, block + SCALES, group);
         int shift = group % 2 * 4;
-        long codes = block + CODES + group / 2 * 32L;
+        int codes = block + CODES + group / 2 * 32;
         for (int l = 0; l < 32; l++) {
-          int q = (BlockBytes.get(blocks, codes + l) >> shift) & 15;
+          int q = (BlockBytes.unsigned(blocks, codes + l) >> shift) & 15;
           x[first + group * 32 + l] = scale * q - min;
         }
       }

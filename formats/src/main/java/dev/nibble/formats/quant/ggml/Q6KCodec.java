@@ -1,10 +1,10 @@
 package dev.nibble.formats.quant.ggml;
 
+import dev.nibble.formats.internal.simd.BlockBytes;
 import dev.nibble.formats.internal.simd.BlockKind;
 import dev.nibble.formats.internal.simd.GgmlKernels;
 import dev.nibble.formats.internal.simd.GgmlMath;
 import dev.nibble.formats.internal.simd.SearchGroups.Weighting;
-import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.Optional;
 
@@ -60,7 +60,7 @@ final class Q6KCodec extends SuperBlockCodec {
       Arrays.fill(batch.groups.codes, block * SIZE, (block + 1) * SIZE, (byte) 0);
     }
     float inverse = zero ? 0 : -128 / extreme;
-    float d = BlockBytes.setHalf(batch.out, at + SCALE, zero ? 0 : 1 / inverse);
+    float d = BlockBytes.setHalf(batch.bytes, at + SCALE, zero ? 0 : 1 / inverse);
     for (int i = 0; i < GROUPS; i++) {
       int code = Math.min(127, GgmlMath.nearest(inverse * batch.groups.scales[first + i]));
       batch.bytes[at + SCALES + i] = (byte) code;
@@ -85,16 +85,17 @@ final class Q6KCodec extends SuperBlockCodec {
     }
   }
 
-  private static void decodeBlocks(MemorySegment blocks, long at, float[] x, int from, int count) {
-    long block = at;
+  private static void decodeBlocks(byte[] blocks, float[] x, int from, int count) {
+    int block = 0;
     for (int first = from; first < from + count; first += SIZE, block += BYTES) {
       float d = BlockBytes.half(blocks, block + SCALE);
       for (int i = 0; i < SIZE; i++) {
         int half = i / 128;
         int plane = i / 32 % 4;
-        int low = (BlockBytes.get(blocks, block + half * 64L + i % 64) >> (plane / 2 * 4)) & 15;
-        int high = (BlockBytes.get(blocks, block + HIGH + half * 32L + i % 32) >> (plane * 2)) & 3;
-        byte scale = (byte) BlockBytes.get(blocks, block + SCALES + i / 16);
+        int low = (BlockBytes.unsigned(blocks, block + half * 64 + i % 64) >> (plane / 2 * 4)) & 15;
+        int high =
+            (BlockBytes.unsigned(blocks, block + HIGH + half * 32 + i % 32) >> (plane * 2)) & 3;
+        byte scale = blocks[block + SCALES + i / 16];
         x[first + i] = d * scale * ((low | (high << 4)) - 32);
       }
     }

@@ -1,5 +1,6 @@
 package dev.nibble.formats.quant.ggml;
 
+import dev.nibble.formats.internal.simd.BlockBytes;
 import dev.nibble.formats.internal.simd.BlockKind;
 import dev.nibble.formats.internal.simd.GgmlKernels;
 import dev.nibble.formats.internal.simd.GgmlMath;
@@ -36,32 +37,32 @@ final class Q80Codec implements GgmlCodec {
   @Override
   public void encode(
       float[] x, int from, int count, Optional<float[]> importance, MemorySegment blocks, long at) {
-    ENCODE.encode(x, from, count, blocks, at);
+    Pieces.encode(type(), ENCODE, x, from, count, blocks, at);
   }
 
-  private static void encode(float[] x, int from, int count, MemorySegment blocks, long at) {
-    long block = at;
+  private static void encode(float[] x, int from, int count, byte[] blocks) {
+    int block = 0;
     for (int first = from; first < from + count; first += SIZE, block += BYTES) {
       float d = Math.abs(GgmlMath.extreme(x, first, SIZE)) / 127;
       float inverse = d != 0 ? 1 / d : 0;
       BlockBytes.setHalf(blocks, block, d);
       for (int i = 0; i < SIZE; i++) {
-        BlockBytes.set(blocks, block + CODES + i, GgmlMath.round(x[first + i] * inverse));
+        blocks[block + CODES + i] = (byte) GgmlMath.round(x[first + i] * inverse);
       }
     }
   }
 
   @Override
   public void decode(MemorySegment blocks, long at, float[] x, int from, int count) {
-    DECODE.decode(blocks, at, x, from, count);
+    Pieces.decode(type(), DECODE, blocks, at, x, from, count);
   }
 
-  private static void decodeBlocks(MemorySegment blocks, long at, float[] x, int from, int count) {
-    long block = at;
+  private static void decodeBlocks(byte[] blocks, float[] x, int from, int count) {
+    int block = 0;
     for (int first = from; first < from + count; first += SIZE, block += BYTES) {
       float d = BlockBytes.half(blocks, block);
       for (int i = 0; i < SIZE; i++) {
-        x[first + i] = (byte) BlockBytes.get(blocks, block + CODES + i) * d;
+        x[first + i] = blocks[block + CODES + i] * d;
       }
     }
   }

@@ -1,5 +1,6 @@
 package dev.nibble.formats.quant.ggml;
 
+import dev.nibble.formats.internal.simd.BlockBytes;
 import dev.nibble.formats.internal.simd.BlockSearch.Trials;
 import dev.nibble.formats.internal.simd.GgmlKernels;
 import dev.nibble.formats.internal.simd.GgmlMath;
@@ -54,8 +55,8 @@ abstract sealed class ScaleMinCodec extends SuperBlockCodec permits Q2KCodec, Q4
       int at = block * batch.blockBytes;
       float d = shrink(batch, first, batch.groups.scales, importance.isPresent(), scales);
       float dMin = shrink(batch, first, batch.groups.mins, importance.isPresent(), mins);
-      d = BlockBytes.setHalf(batch.out, at + scaleAt(), d);
-      dMin = BlockBytes.setHalf(batch.out, at + scaleAt() + 2, dMin);
+      d = BlockBytes.setHalf(batch.bytes, at + scaleAt(), d);
+      dMin = BlockBytes.setHalf(batch.bytes, at + scaleAt() + 2, dMin);
       storeScales(scales, mins, batch.bytes, at);
       for (int i = 0; i < batch.groupsOfBlock; i++) {
         batch.scales[first + i] = d * scales[i];

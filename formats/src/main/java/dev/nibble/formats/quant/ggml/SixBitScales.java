@@ -1,6 +1,6 @@
 package dev.nibble.formats.quant.ggml;
 
-import java.lang.foreign.MemorySegment;
+import dev.nibble.formats.internal.simd.BlockBytes;
 
 /// The 12 bytes in which Q4_K and Q5_K keep the scales and minima of 8 groups, six bits each; drawn
 /// at {@link Q4KCodec}.
@@ -15,17 +15,17 @@ final class SixBitScales {
     }
   }
 
-  static int scale(MemorySegment blocks, long at, int group) {
+  static int scale(byte[] blocks, int at, int group) {
     return group < 4
-        ? BlockBytes.get(blocks, at + group) & 63
-        : (BlockBytes.get(blocks, at + 4 + group) & 15)
-            | ((BlockBytes.get(blocks, at + group - 4) >> 6) << 4);
+        ? BlockBytes.unsigned(blocks, at + group) & 63
+        : (BlockBytes.unsigned(blocks, at + 4 + group) & 15)
+            | ((BlockBytes.unsigned(blocks, at + group - 4) >> 6) << 4);
   }
 
-  static int min(MemorySegment blocks, long at, int group) {
+  static int min(byte[] blocks, int at, int group) {
     return group < 4
-        ? BlockBytes.get(blocks, at + 4 + group) & 63
-        : (BlockBytes.get(blocks, at + 4 + group) >> 4)
-            | ((BlockBytes.get(blocks, at + group) >> 6) << 4);
+        ? BlockBytes.unsigned(blocks, at + 4 + group) & 63
+        : (BlockBytes.unsigned(blocks, at + 4 + group) >> 4)
+            | ((BlockBytes.unsigned(blocks, at + group) >> 6) << 4);
   }
 }

@@ -46,8 +46,6 @@ abstract sealed class SuperBlockCodec implements GgmlCodec
     /// Encoded blocks.
     final byte[] bytes;
 
-    final MemorySegment out;
-
     float[] x = {};
     int from;
     int blocks;
@@ -62,7 +60,6 @@ abstract sealed class SuperBlockCodec implements GgmlCodec
       this.scales = new float[capacity * groupsOfBlock];
       this.mins = new float[capacity * groupsOfBlock];
       this.bytes = new byte[capacity * blockBytes];
-      this.out = MemorySegment.ofArray(bytes);
     }
   }
 
@@ -111,6 +108,6 @@ abstract sealed class SuperBlockCodec implements GgmlCodec
 
   @Override
   public final void decode(MemorySegment blocks, long at, float[] x, int from, int count) {
-    decode.decode(blocks, at, x, from, count);
+    Pieces.decode(type(), decode, blocks, at, x, from, count);
   }
 }

@@ -1,6 +1,6 @@
 package dev.nibble.formats.quant.ggml;
 
-import java.lang.foreign.MemorySegment;
+import dev.nibble.formats.internal.simd.BlockBytes;
 
 /// The 64 bytes in which Q2_K and Q3_K keep the lower two bits of 256 codes: byte `32 * h + l`
 /// holds those of element `128 * h + 32 * s + l` in its bits `2s` and `2s + 1`.
@@ -21,8 +21,8 @@ final class TwoBitCodes {
     }
   }
 
-  static int get(MemorySegment blocks, long at, int element) {
+  static int get(byte[] blocks, int at, int element) {
     int shift = element / 32 % 4 * 2;
-    return (BlockBytes.get(blocks, at + element / 128 * 32L + element % 32) >> shift) & 3;
+    return (BlockBytes.unsigned(blocks, at + element / 128 * 32 + element % 32) >> shift) & 3;
   }
 }
