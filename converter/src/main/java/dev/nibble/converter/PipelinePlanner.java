@@ -3,6 +3,7 @@ package dev.nibble.converter;
 import dev.nibble.converter.ConversionRequest.OutputForm;
 import dev.nibble.converter.internal.OutputRules;
 import dev.nibble.formats.diffusers.ModelDirectory;
+import dev.nibble.formats.io.JsonFile;
 import dev.nibble.formats.model.ModelFamily.Dialect;
 import dev.nibble.formats.quant.QuantScheme;
 import java.io.IOException;
@@ -125,6 +126,7 @@ public final class PipelinePlanner {
               + " the components with --component NAME=SCHEME");
     }
     noteStrangers();
+    noteLoader();
     requireFree();
     return new PipelinePlan(
         request, plans, kept, files.files(), files.bytes(), target, rules.matches(linears), notes);
@@ -158,7 +160,9 @@ public final class PipelinePlanner {
       modules.addAll(part.modules());
       if (part.plan().isPresent()) {
         plans.put(name, part.plan().get());
-        part.plan().get().notes().forEach(note -> notes.add(name + ": " + note));
+        part.plan().get().notes().stream()
+            .filter(note -> !note.startsWith(PlanNotes.OPENS))
+            .forEach(note -> notes.add(name + ": " + note));
         return;
       }
     }
@@ -180,6 +184,25 @@ public final class PipelinePlanner {
         !request.components().containsKey(component)
             && BY_DEFAULT.stream().anyMatch(component::startsWith);
     return byDefault ? request.each().schemes() : List.of();
+  }
+
+  /// What opens the components opens the pipeline.
+  private void noteLoader() throws IOException {
+    boolean all =
+        plans.values().stream()
+            .allMatch(
+                plan -> plan.notes().stream().anyMatch(note -> note.startsWith(PlanNotes.OPENS)));
+    if (all) {
+      String name =
+          JsonFile.object(pipeline.path().resolve("model_index.json"))
+              .path("_class_name")
+              .asText("DiffusionPipeline");
+      notes.add(
+          PlanNotes.OPENS
+              + "diffusers: "
+              + name
+              + ".from_pretrained(DIR, torch_dtype=torch.bfloat16)");
+    }
   }
 
   private void noteStrangers() {

@@ -17,6 +17,9 @@ import java.util.Optional;
 
 /// The lines of a plan that its user should read: what was guessed, and who opens the output.
 final class PlanNotes {
+  /// How the line begins that says what opens a directory.
+  static final String OPENS = "opens with ";
+
   private final List<String> lines = new ArrayList<>();
 
   void add(String line) {
@@ -69,7 +72,7 @@ final class PlanNotes {
     }
     switch (storage) {
       case BitsAndBytesStorage _ -> {
-        add("opens with " + fromPretrained(source));
+        add(OPENS + fromPretrained(source));
         long mixes = weights.stream().map(Decision.Quantize::scheme).distinct().count();
         if (mixes > 1) {
           add(
@@ -80,7 +83,7 @@ final class PlanNotes {
       case CompressedTensorsStorage _ ->
           add(
               source.kind() == Kind.TRANSFORMERS
-                  ? "opens with transformers and vLLM that have compressed-tensors"
+                  ? OPENS + "transformers and vLLM that have compressed-tensors"
                   : "compressed-tensors: diffusers (0.40) does not open it, nibble does");
       case NibbleStorage _ -> add("nibble's own storage: no other tool opens it");
       case GgufStorage _ -> throw new AssertionError("a GGUF file is no directory");

@@ -133,6 +133,13 @@ class PipelineTest {
         report.plan().notes().stream()
             .anyMatch(note -> note.contains("model_index.json does not name them: reference")),
         report.plan().notes().toString());
+    assertTrue(
+        report
+            .plan()
+            .notes()
+            .contains(
+                "opens with diffusers: ZImagePipeline.from_pretrained(DIR, torch_dtype=torch.bfloat16)"),
+        report.plan().notes().toString());
   }
 
   @Test

@@ -100,19 +100,22 @@ class HtmlReportTest {
   }
 
   private static TensorResult quantized(String name, int error) {
-    SourceTensor info = source(new TensorInfo(name, DType.BF16, Shape.of(64, 64), 0, 0, 8192));
+    TensorInfo info = new TensorInfo(name, DType.BF16, Shape.of(64, 64), 0, 0, 8192);
     TensorPlan plan =
         new TensorPlan.Quantize(
-            info, new LlmInt8(), new BitsAndBytesStorage(), List.of(), "linear layer");
+            SourceTensor.of(new LogicalTensor.Dense(info)),
+            new LlmInt8(),
+            new BitsAndBytesStorage(),
+            List.of(),
+            "linear layer");
     return new TensorResult(plan, 4096, Optional.of(new QuantError(4096, 100, 1 + error, 0.1)));
   }
 
   private static TensorResult kept() {
-    SourceTensor info = source(new TensorInfo("norm.weight", DType.BF16, Shape.of(64), 0, 0, 512));
-    return new TensorResult(new TensorPlan.Keep(info, "norm"), 512, Optional.empty());
-  }
-
-  private static SourceTensor source(TensorInfo info) {
-    return SourceTensor.of(new LogicalTensor.Dense(info));
+    TensorInfo info = new TensorInfo("norm.weight", DType.BF16, Shape.of(64), 0, 0, 512);
+    return new TensorResult(
+        new TensorPlan.Keep(SourceTensor.of(new LogicalTensor.Dense(info)), "norm"),
+        512,
+        Optional.empty());
   }
 }
