@@ -2,8 +2,10 @@ package dev.nibble.converter;
 
 import dev.nibble.formats.DType;
 import dev.nibble.formats.model.ModelFamily.Dialect;
+import dev.nibble.formats.quant.GgmlBlock;
 import dev.nibble.formats.quant.QuantScheme;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -13,8 +15,11 @@ import java.util.Optional;
 /// @param config the model's `config.json` when it does not lie beside the source
 /// @param output where to write; empty: beside the source, named after it and the scheme
 /// @param form whether the output is a file or a directory
-/// @param schemes the scheme of each weight; the first usually has the pattern `*`. Empty where
-///   only names are to change, and for a pipeline whose components have schemes of their own
+/// @param schemes the scheme of each weight; the first usually has the pattern `*`. Schemes of
+///   ggml's types make a GGUF file. Empty where only names are to change, and for a pipeline whose
+///   components have schemes of their own
+/// @param gguf the mix of types of a GGUF file, which goes before the scheme of the pattern `*`
+/// @param imatrix an importance matrix, for a GGUF file
 /// @param skip patterns of modules to keep as they are, which beat the schemes
 /// @param only patterns of the only modules to quantize; empty for all
 /// @param keepSensitive also keep the layers that the family lists as losing most
@@ -36,6 +41,8 @@ public record ConversionRequest(
     Optional<Path> output,
     OutputForm form,
     List<SchemeRule> schemes,
+    Optional<GgufMix> gguf,
+    Optional<Path> imatrix,
     List<String> skip,
     List<String> only,
     boolean keepSensitive,
@@ -77,6 +84,11 @@ public record ConversionRequest(
     }
   }
 
+  /// Whether the output is a GGUF file.
+  public boolean writesGguf() {
+    return schemes.stream().anyMatch(rule -> rule.scheme() instanceof GgmlBlock);
+  }
+
   /// The request for a part of this one's source.
   ///
   /// @param part the directory of a component
@@ -88,6 +100,8 @@ public record ConversionRequest(
         Optional.of(place),
         OutputForm.DIRECTORY,
         rules,
+        gguf,
+        imatrix,
         skip,
         only,
         keepSensitive,
@@ -115,6 +129,8 @@ public record ConversionRequest(
     private Optional<Path> output = Optional.empty();
     private OutputForm form = OutputForm.AUTO;
     private List<SchemeRule> schemes = List.of();
+    private Optional<GgufMix> gguf = Optional.empty();
+    private Optional<Path> imatrix = Optional.empty();
     private List<String> skip = List.of();
     private List<String> only = List.of();
     private boolean keepSensitive;
@@ -157,6 +173,20 @@ public record ConversionRequest(
     /// One scheme for every weight.
     public Builder scheme(QuantScheme scheme) {
       return schemes(List.of(new SchemeRule("*", scheme)));
+    }
+
+    /// A GGUF file with a mix of types, which becomes the scheme of every module.
+    public Builder gguf(GgufMix mix) {
+      gguf = Optional.of(mix);
+      List<SchemeRule> rules = new ArrayList<>(schemes);
+      rules.addFirst(new SchemeRule("*", new GgmlBlock(mix.base())));
+      schemes = rules;
+      return this;
+    }
+
+    public Builder imatrix(Path path) {
+      imatrix = Optional.of(path);
+      return this;
     }
 
     public Builder skip(List<String> patterns) {
@@ -240,6 +270,8 @@ public record ConversionRequest(
           output,
           form,
           schemes,
+          gguf,
+          imatrix,
           skip,
           only,
           keepSensitive,

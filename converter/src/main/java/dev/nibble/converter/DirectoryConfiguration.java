@@ -10,6 +10,7 @@ import dev.nibble.formats.model.Recognition;
 import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.storage.BitsAndBytesStorage;
 import dev.nibble.formats.quant.storage.CompressedTensorsStorage;
+import dev.nibble.formats.quant.storage.GgufStorage;
 import dev.nibble.formats.quant.storage.NibbleStorage;
 import dev.nibble.formats.quant.storage.QuantStorage;
 import java.util.LinkedHashMap;
@@ -88,7 +89,7 @@ final class DirectoryConfiguration {
                     LoaderRules.DIFFUSERS, LoaderRules.TRANSFORMERS_4, LoaderRules.TRANSFORMERS_5);
           };
       case CompressedTensorsStorage _ -> List.of(LoaderRules.COMPRESSED_TENSORS);
-      case NibbleStorage _ -> List.of();
+      case NibbleStorage _, GgufStorage _ -> List.of();
     };
   }
 }

@@ -26,6 +26,12 @@ final class OutputNames {
     this.notes = notes;
   }
 
+  /// The names of a GGUF file for which none are asked: the original ones, which most tools want,
+  /// where nibble knows them.
+  static Optional<Dialect> ofGguf(PlanSource source, Recognition model) {
+    return map(source, model).map(_ -> Dialect.ORIGINAL);
+  }
+
   /// The source under the names of the output: those asked for, else for a directory the names that
   /// its loader knows, else its own.
   ///

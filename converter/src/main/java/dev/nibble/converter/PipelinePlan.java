@@ -64,6 +64,7 @@ public record PipelinePlan(
         "",
         java.util.Optional.empty(),
         copied,
+        java.util.Optional.empty(),
         matches,
         notes);
   }

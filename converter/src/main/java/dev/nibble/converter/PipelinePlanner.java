@@ -63,6 +63,13 @@ public final class PipelinePlanner {
   /// Options that are about one model.
   private static void requireForAll(ConversionRequest each) {
     Path source = each.source();
+    if (each.writesGguf()) {
+      throw new ConversionException(
+          source
+              + ": is a pipeline of several models, and a GGUF file holds one: name a component's"
+              + " directory, such as "
+              + source.resolve("transformer"));
+    }
     if (each.form() == OutputForm.FILE) {
       throw new ConversionException(
           source + ": is a pipeline of several models, which becomes a directory: -o DIR/");

@@ -8,6 +8,7 @@ import dev.nibble.formats.model.Recognition;
 import dev.nibble.formats.quant.FourBit;
 import dev.nibble.formats.quant.storage.BitsAndBytesStorage;
 import dev.nibble.formats.quant.storage.CompressedTensorsStorage;
+import dev.nibble.formats.quant.storage.GgufStorage;
 import dev.nibble.formats.quant.storage.NibbleStorage;
 import dev.nibble.formats.quant.storage.QuantStorage;
 import java.util.ArrayList;
@@ -40,18 +41,22 @@ final class PlanNotes {
   /// Adds what follows from the plan.
   ///
   /// @param shared the storage of a directory; empty for a single file, and if nothing is quantized
+  /// @param gguf for a GGUF file
   void describe(
       PlanSource source,
       Recognition model,
       OutputTarget target,
       Optional<QuantStorage> shared,
-      List<Decision.Quantize> weights) {
+      List<Decision.Quantize> weights,
+      Optional<GgufPlanner> gguf) {
     if (model.family().equals(ModelFamilies.unknown())) {
       add(
           "unknown model: its linear layers were guessed by name and shape; --family names one that"
               + " nibble knows");
     }
-    if (shared.isPresent()) {
+    if (gguf.isPresent()) {
+      gguf.get().noteReaders();
+    } else if (shared.isPresent()) {
       directory(source, shared.get(), weights);
     } else if (weights.isEmpty()) {
       add(
@@ -86,6 +91,7 @@ final class PlanNotes {
                   ? OPENS + "transformers and vLLM that have compressed-tensors"
                   : "compressed-tensors: diffusers (0.40) does not open it, nibble does");
       case NibbleStorage _ -> add("nibble's own storage: no other tool opens it");
+      case GgufStorage _ -> throw new AssertionError("a GGUF file is no directory");
     }
   }
 

@@ -5,6 +5,7 @@ import dev.nibble.formats.DType;
 import dev.nibble.formats.Text;
 import dev.nibble.formats.model.ModelFamilies;
 import dev.nibble.formats.model.ModelFamily;
+import dev.nibble.formats.model.ModelFamily.Dialect;
 import dev.nibble.formats.model.Recognition;
 import dev.nibble.formats.quant.storage.QuantStorage;
 import dev.nibble.formats.quant.storage.StoredTensor;
@@ -91,7 +92,12 @@ public final class Planner {
     asStored.quantizedBy().ifPresent(notes::requantized);
     Recognition stored = recognise(named, asStored);
     boolean directory = OutputTarget.isDirectory(request, asStored, stored);
-    PlanSource source = OutputNames.of(request.names(), asStored, stored, directory, notes);
+    Optional<Dialect> names =
+        request
+            .names()
+            .or(() ->
+                request.writesGguf() ? OutputNames.ofGguf(asStored, stored) : Optional.empty());
+    PlanSource source = OutputNames.of(names, asStored, stored, directory, notes);
     Recognition model = recognise(named, source);
     OutputTarget target = OutputTarget.of(request, source, model, directory);
     if (target.directory()) {
@@ -102,7 +108,7 @@ public final class Planner {
     return new Draft(request, source, model, target, rules, layers, notes);
   }
 
-  private ConversionPlan finish(Draft draft) {
+  private ConversionPlan finish(Draft draft) throws IOException {
     PlanSource source = draft.source();
     Layers layers = draft.layers();
     OutputTarget target = draft.target();
@@ -115,9 +121,17 @@ public final class Planner {
             ? new DirectoryConfiguration(source, draft.model(), layers, shared)
                 .json(draft.request().computeDtype())
             : Optional.empty();
-    List<TensorPlan> tensors = tensors(draft.request(), layers.decisions(), shared);
+    Optional<GgufPlanner> gguf =
+        draft.request().writesGguf()
+            ? Optional.of(
+                new GgufPlanner(draft.request(), draft.model(), draft.rules(), draft.notes()))
+            : Optional.empty();
+    List<TensorPlan> tensors =
+        gguf.isPresent()
+            ? gguf.get().tensors(layers.decisions())
+            : tensors(draft.request(), layers.decisions(), shared);
     requireDistinct(source, tensors);
-    draft.notes().describe(source, draft.model(), target, shared, layers.quantized());
+    draft.notes().describe(source, draft.model(), target, shared, layers.quantized(), gguf);
     return new ConversionPlan(
         draft.request(),
         source.files(),
@@ -128,6 +142,7 @@ public final class Planner {
         target.baseName(),
         configuration,
         target.directory() ? copied(source) : Map.of(),
+        gguf.map(GgufPlanner::file),
         draft.rules().matches(layers.linears()),
         draft.notes().lines());
   }

@@ -3,8 +3,8 @@ package dev.nibble.converter;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.nibble.fixtures.Fixtures;
+import dev.nibble.fixtures.ReadmeText;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -23,15 +23,8 @@ class ReadmeExampleTest {
 
   @Test
   void theReadmeShowsTheExample() throws IOException {
-    Path source =
-        Fixtures.root().resolve("converter/src/test/java/dev/nibble/converter/ReadmeExample.java");
-    String code = Files.readString(source);
-    String example =
-        code.substring(
-                code.indexOf("// README begins\n") + "// README begins\n".length(),
-                code.indexOf("\n    // README ends"))
-            .stripIndent();
-    String readme = Files.readString(Fixtures.root().resolve("README.md"));
-    assertTrue(readme.contains("```java\n" + example + "\n```\n"), "the README's example differs");
+    assertTrue(
+        ReadmeText.shows("converter/src/test/java/dev/nibble/converter/ReadmeExample.java"),
+        "the README's example differs");
   }
 }

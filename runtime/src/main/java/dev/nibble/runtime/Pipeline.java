@@ -22,7 +22,8 @@ import java.util.SequencedMap;
 /// ```java
 /// try (Pipeline pipeline = Pipeline.open(Path.of("emoji-zimage"), PipelineOptions.defaults())) {
 ///   Generation drawn = pipeline.generate(GenerationRequest.of("red apple").withSeed(7));
-///   Png.write(Path.of("apple.png"), drawn.images().getFirst());
+///   GeneratedImage picture = drawn.images().getFirst();
+///   Png.write(Path.of("apple.png"), picture.image(), picture.parameters(), false);
 /// }
 /// ```
 public final class Pipeline implements AutoCloseable {

@@ -25,10 +25,10 @@ import picocli.CommandLine.Spec;
 /// `nibble quantize`: options to a request, a plan, a run, and its report.
 @Command(
     name = "quantize",
-    description = "Quantizes a safetensors checkpoint, or a whole pipeline.",
+    description = "Quantizes a safetensors or GGUF checkpoint, or a whole pipeline.",
     sortOptions = false,
     customSynopsis = {
-      "quantize MODEL (--nf4 | --fp4 | --int8 | --scheme S)",
+      "quantize MODEL (--nf4 | --fp4 | --int8 | --gguf MIX | --scheme S)",
       "                [--skip P]... [-o OUT] [options]",
       "quantize MODEL (SCHEME -o OUT)... [options]"
     },
@@ -37,6 +37,7 @@ import picocli.CommandLine.Spec;
       "Examples:",
       "  quantize model.safetensors --nf4 --skip img_mod",
       "  quantize transformer/ --int8 -o transformer-int8/",
+      "  quantize transformer/ --gguf Q4_K_M -o model-Q4_K_M.gguf",
       "  quantize Z-Image/ --nf4 --component text_encoder=int8",
       "  quantize transformer/ --nf4 -o a/ --int8 --names original -o b.safetensors",
       "  quantize model.safetensors --nf4 --scheme 'proj_out=int8' --dry-run"

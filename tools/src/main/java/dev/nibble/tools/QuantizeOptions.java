@@ -26,8 +26,7 @@ import picocli.CommandLine.Spec.Target;
 @Command
 final class QuantizeOptions {
   /// How files of weights end that others write.
-  private static final List<String> FOREIGN =
-      List.of(".gguf", ".ckpt", ".pt", ".pth", ".bin", ".onnx");
+  private static final List<String> FOREIGN = List.of(".ckpt", ".pt", ".pth", ".bin", ".onnx");
 
   @SuppressWarnings("NullAway.Init") // picocli sets it
   @Spec(Target.MIXEE)
@@ -38,7 +37,8 @@ final class QuantizeOptions {
       index = "0",
       paramLabel = "MODEL",
       description =
-          "A .safetensors file, a model or pipeline directory, or a .safetensors.index.json.")
+          "A .safetensors or .gguf file, a model or pipeline directory, or a"
+              + " .safetensors.index.json.")
   private Path model;
 
   @SuppressWarnings("NullAway.Init") // picocli sets it
@@ -159,6 +159,8 @@ final class QuantizeOptions {
             .maxShardBytes(maxShardSize.bytes())
             .threads(machine.threads(spec))
             .memoryBytes(machine.memoryBytes());
+    wish.gguf().ifPresent(builder::gguf);
+    wish.imatrix().ifPresent(builder::imatrix);
     family.ifPresent(id -> builder.family(knownFamily(id)));
     names.ifPresent(name -> builder.names(dialect(name)));
     config.ifPresent(builder::config);
@@ -203,16 +205,16 @@ final class QuantizeOptions {
     if (FOREIGN.stream().anyMatch(lower::endsWith) && !Files.isDirectory(Path.of(output))) {
       throw new ParameterException(
           spec.commandLine(),
-          "--output %s: only .safetensors files and directories are written: name X.safetensors or"
+          "--output %s: only .safetensors and .gguf files and directories are written: name"
                   .formatted(output)
-              + " DIR/");
+              + " X.safetensors, X.gguf or DIR/");
     }
     return Path.of(output);
   }
 
   /// The form that the spelling of an output asks for.
   static OutputForm form(String output) {
-    if (output.endsWith(".safetensors")) {
+    if (output.endsWith(".safetensors") || output.endsWith(".gguf")) {
       return OutputForm.FILE;
     }
     return output.endsWith("/") || Files.isDirectory(Path.of(output))

@@ -1,8 +1,10 @@
 package dev.nibble.tools;
 
+import dev.nibble.converter.GgufMix;
 import dev.nibble.converter.SchemeRule;
 import dev.nibble.formats.quant.FourBit;
 import dev.nibble.formats.quant.FourBitType;
+import dev.nibble.formats.quant.GgmlBlock;
 import dev.nibble.formats.quant.LlmInt8;
 import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.QuantSchemes;
@@ -57,12 +59,28 @@ final class SchemeOptions {
   private boolean[] int8 = {};
 
   @Option(
+      names = "--gguf",
+      order = 4,
+      paramLabel = "MIX",
+      description =
+          "A GGUF file, with the types that ComfyUI-GGUF's tools give each weight: Q8_0, Q6_K,"
+              + " Q5_K_M, Q4_K_M, Q4_K_S, Q3_K_M, ...")
+  private List<String> gguf = List.of();
+
+  @Option(
+      names = "--imatrix",
+      order = 4,
+      paramLabel = "FILE",
+      description = "llama.cpp's importance matrix, for --gguf: as GGUF or .dat.")
+  private List<Path> imatrix = List.of();
+
+  @Option(
       names = "--scheme",
       order = 4,
       paramLabel = "[GLOB=]SCHEME",
       description =
-          "Any scheme: nf4, fp4, int8, absmax8[:B], affine8[:B], bnb8-dynamic[:B]. With GLOB= only"
-              + " for the modules it matches; the last match wins.")
+          "Any scheme: nf4, fp4, int8, absmax8[:B], affine8[:B], bnb8-dynamic[:B], gguf:TYPE. With"
+              + " GLOB= only for the modules it matches; the last match wins.")
   private List<String> schemes = List.of();
 
   @Option(
@@ -93,17 +111,21 @@ final class SchemeOptions {
       order = 20,
       paramLabel = "OUT",
       description =
-          "X.safetensors for one file, DIR/ for a directory. Default: beside the input. Repeat, each"
+          "X.safetensors or X.gguf for one file, DIR/ for a directory. Default: beside the input. Repeat, each"
               + " after its own scheme, for several outputs of one read.")
   private List<String> output = List.of();
 
   /// One output.
   ///
   /// @param rules schemes, that for all modules first; empty if there are only components
+  /// @param gguf the mix of a GGUF file
+  /// @param imatrix its importance matrix
   /// @param components schemes of components by name; empty: keep
   /// @param output as typed
   record Wish(
       List<SchemeRule> rules,
+      Optional<GgufMix> gguf,
+      Optional<Path> imatrix,
       Map<String, Optional<QuantScheme>> components,
       Optional<String> output) {}
 
@@ -155,6 +177,8 @@ final class SchemeOptions {
       switch (name) {
         case "--nf4", "--fp4", "--int8", "--no-double-quant" ->
             group.options.add(new Typed(name, ""));
+        case "--gguf" -> group.options.add(new Typed(name, gguf.get(count - 1)));
+        case "--imatrix" -> group.options.add(new Typed(name, imatrix.get(count - 1).toString()));
         case "--scheme" -> group.options.add(new Typed(name, schemes.get(count - 1)));
         case "--component" -> group.options.add(new Typed(name, components.get(count - 1)));
         case "--block-size" ->
@@ -196,15 +220,45 @@ final class SchemeOptions {
         rules.add(new SchemeRule(pattern(text.substring(0, equals)), scheme));
       }
     }
+    Optional<GgufMix> mix = mix(group, base);
     base.ifPresent(scheme -> rules.addFirst(new SchemeRule("*", scheme)));
     Map<String, Optional<QuantScheme>> parts = components(group);
-    if (needed && rules.isEmpty() && parts.values().stream().noneMatch(Optional::isPresent)) {
+    if (needed
+        && rules.isEmpty()
+        && mix.isEmpty()
+        && parts.values().stream().noneMatch(Optional::isPresent)) {
       throw wrong(
-          ("say which scheme: --nf4, --fp4, --int8, or --scheme with absmax8[:B], affine8[:B] or"
+          ("say which scheme: --nf4, --fp4, --int8, --gguf Q4_K_M or another mix, or --scheme with absmax8[:B], affine8[:B] or"
                   + " bnb8-dynamic[:B]; for example: quantize %s --nf4")
               .formatted(model));
     }
-    return new Wish(rules, parts, group.output);
+    return new Wish(rules, mix, matrix(group, mix, rules), parts, group.output);
+  }
+
+  private Optional<GgufMix> mix(Group group, Optional<QuantScheme> base) {
+    List<String> mixes = group.values("--gguf");
+    if (mixes.isEmpty()) {
+      return Optional.empty();
+    }
+    String name = mixes.getFirst();
+    if (base.isPresent() || mixes.size() > 1) {
+      throw wrong(
+          "two schemes for every layer, %s and --gguf %s: leave one of them out, or give each its own -o"
+              .formatted(base.map(QuantScheme::id).orElse("--gguf " + mixes.getLast()), name));
+    }
+    return Optional.of(
+        GgufMix.named(name)
+            .orElseThrow(
+                () -> wrong("--gguf takes %s, not '%s'".formatted(GgufMix.names(), name))));
+  }
+
+  private Optional<Path> matrix(Group group, Optional<GgufMix> mix, List<SchemeRule> rules) {
+    Optional<Path> matrix = group.values("--imatrix").stream().findFirst().map(Path::of);
+    boolean ggml = rules.stream().anyMatch(rule -> rule.scheme() instanceof GgmlBlock);
+    if (matrix.isPresent() && mix.isEmpty() && !ggml) {
+      throw wrong("--imatrix belongs to --gguf and the schemes gguf:TYPE: leave it out");
+    }
+    return matrix;
   }
 
   private Map<String, Optional<QuantScheme>> components(Group group) {

@@ -1,9 +1,9 @@
 package dev.nibble.converter.internal;
 
 import dev.nibble.converter.TensorPlan;
+import dev.nibble.formats.CheckpointWriter;
 import dev.nibble.formats.internal.simd.FloatReader;
 import dev.nibble.formats.internal.simd.FloatWriter;
-import dev.nibble.formats.safetensors.SafetensorsWriter;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 
@@ -12,9 +12,9 @@ final class CastSink implements Sink {
   private static final int CHUNK = 4096;
 
   private final TensorPlan.Cast plan;
-  private final SafetensorsWriter target;
+  private final CheckpointWriter target;
 
-  CastSink(TensorPlan.Cast plan, SafetensorsWriter target) {
+  CastSink(TensorPlan.Cast plan, CheckpointWriter target) {
     this.plan = plan;
     this.target = target;
   }

@@ -1,7 +1,7 @@
 package dev.nibble.converter.internal;
 
 import dev.nibble.converter.SourceTensor;
-import dev.nibble.formats.safetensors.SafetensorsWriter;
+import dev.nibble.formats.CheckpointWriter;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 
@@ -11,9 +11,9 @@ final class CopySink implements Sink {
   private static final long ALIGNMENT = 8;
 
   private final SourceTensor tensor;
-  private final SafetensorsWriter target;
+  private final CheckpointWriter target;
 
-  CopySink(SourceTensor tensor, SafetensorsWriter target) {
+  CopySink(SourceTensor tensor, CheckpointWriter target) {
     this.tensor = tensor;
     this.target = target;
   }

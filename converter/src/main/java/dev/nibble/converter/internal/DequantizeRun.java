@@ -13,12 +13,12 @@ import dev.nibble.converter.ProgressListener.Stage;
 import dev.nibble.converter.SourceTensor;
 import dev.nibble.converter.TensorPlan;
 import dev.nibble.formats.CheckpointFile;
+import dev.nibble.formats.CheckpointWriter;
 import dev.nibble.formats.DType;
 import dev.nibble.formats.OpenModel;
 import dev.nibble.formats.diffusers.ModelDirectory;
 import dev.nibble.formats.io.PendingOutput;
 import dev.nibble.formats.quant.storage.LogicalTensor;
-import dev.nibble.formats.safetensors.SafetensorsWriter;
 import dev.nibble.formats.safetensors.ShardIndex;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -150,7 +150,7 @@ public final class DequantizeRun {
   private Path beside(boolean directory) {
     Path source = request.source().toAbsolutePath().normalize();
     String name = String.valueOf(source.getFileName());
-    for (String suffix : List.of(INDEX_SUFFIX, SUFFIX)) {
+    for (String suffix : List.of(INDEX_SUFFIX, SUFFIX, ".gguf")) {
       if (name.endsWith(suffix)) {
         name = name.substring(0, name.length() - suffix.length());
       }
@@ -185,7 +185,7 @@ public final class DequantizeRun {
           directory
               ? OutputFile.shards(base, plans, request.maxShardBytes())
               : List.of(new OutputFile(String.valueOf(target.getFileName()), plans));
-      Map<String, String> metadata = new LinkedHashMap<>(source.checkpoint().metadata());
+      Map<String, String> metadata = new LinkedHashMap<>(Provenance.kept(source.checkpoint()));
       metadata.remove(Provenance.KEY); // it tells of quantized tensors
       metadata.putIfAbsent("format", "pt");
       List<ShardPlan> shards = new ArrayList<>();
@@ -199,31 +199,31 @@ public final class DequantizeRun {
     }
 
     private void writeShards(List<ShardPlan> shards) throws IOException {
-      List<SafetensorsWriter> writers = new ArrayList<>();
+      List<CheckpointWriter> writers = new ArrayList<>();
       try {
         List<Job> jobs = new ArrayList<>();
         for (ShardPlan shard : shards) {
           String name = shard.file().name();
           Path file = directory ? output.path().resolve(name) : output.path();
           Path shown = directory ? target.resolve(name) : target;
-          SafetensorsWriter writer = SafetensorsWriter.create(file, shard.layout(), shown);
+          CheckpointWriter writer = shard.layout().create(file, shown);
           writers.add(writer);
           outputs.add(shown);
           shard.file().tensors().forEach(plan -> jobs.add(job(plan, writer)));
         }
         new SlicePipeline(request.threads(), listener, cancellation).run(jobs);
-        for (SafetensorsWriter writer : writers) {
+        for (CheckpointWriter writer : writers) {
           requireNotCancelled();
           writer.finish();
         }
       } finally {
-        for (SafetensorsWriter writer : writers) {
+        for (CheckpointWriter writer : writers) {
           writer.close();
         }
       }
     }
 
-    private Job job(TensorPlan plan, SafetensorsWriter writer) {
+    private Job job(TensorPlan plan, CheckpointWriter writer) {
       Sink copy = new CopySink(plan.source(), writer);
       return new TensorJob(source, plan.source(), List.of(copy), budget.sliceBytes());
     }

@@ -4,9 +4,10 @@ import dev.nibble.converter.ConversionException;
 import dev.nibble.converter.ConversionPlan;
 import dev.nibble.converter.ConversionReport;
 import dev.nibble.converter.ConversionReport.TensorResult;
+import dev.nibble.converter.GgufFile;
 import dev.nibble.converter.TensorPlan;
+import dev.nibble.formats.CheckpointWriter;
 import dev.nibble.formats.OpenModel;
-import dev.nibble.formats.safetensors.SafetensorsWriter;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -22,7 +23,7 @@ final class PlanOutput implements AutoCloseable {
   private final Path place;
   private final OpenModel source;
   private final List<ShardPlan> shards = new ArrayList<>();
-  private final List<SafetensorsWriter> writers = new ArrayList<>();
+  private final List<CheckpointWriter> writers = new ArrayList<>();
   private final Map<String, QuantizeSink.Result> results = new ConcurrentHashMap<>();
 
   /// Lays the files out; writes nothing yet.
@@ -34,7 +35,11 @@ final class PlanOutput implements AutoCloseable {
     this.source = source;
     Provenance provenance = Provenance.of(plan, source.checkpoint());
     for (OutputFile file : files()) {
-      shards.add(ShardPlan.of(file, provenance.metadata(source.checkpoint().metadata(), file)));
+      shards.add(
+          plan.gguf().isPresent()
+              ? ShardPlan.gguf(file, plan.gguf().get(), provenance.ggufMetadata(file))
+              : ShardPlan.of(
+                  file, provenance.metadata(Provenance.kept(source.checkpoint()), file)));
     }
   }
 
@@ -74,11 +79,12 @@ final class PlanOutput implements AutoCloseable {
         new QuantizeSink.Context(
             statistics,
             plan.request().allowNonFinite(),
+            plan.gguf().flatMap(GgufFile::imatrix),
             result -> results.put(result.plan().source().name(), result));
     for (ShardPlan shard : shards) {
       String name = shard.file().name();
       Path file = plan.directory() ? place.resolve(name) : place;
-      SafetensorsWriter writer = SafetensorsWriter.create(file, shard.layout(), shown(name));
+      CheckpointWriter writer = shard.layout().create(file, shown(name));
       writers.add(writer);
       for (TensorPlan tensor : shard.file().tensors()) {
         jobs.add(
@@ -104,7 +110,7 @@ final class PlanOutput implements AutoCloseable {
   ///
   /// @param before runs before each step that may take long; it may throw to stop
   void finish(Runnable before) throws IOException {
-    for (SafetensorsWriter writer : writers) {
+    for (CheckpointWriter writer : writers) {
       before.run();
       writer.finish();
     }
@@ -144,7 +150,7 @@ final class PlanOutput implements AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    for (SafetensorsWriter writer : writers) {
+    for (CheckpointWriter writer : writers) {
       writer.close();
     }
   }

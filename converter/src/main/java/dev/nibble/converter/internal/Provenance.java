@@ -9,6 +9,8 @@ import dev.nibble.converter.SchemeRule;
 import dev.nibble.converter.TensorPlan;
 import dev.nibble.formats.Checkpoint;
 import dev.nibble.formats.CheckpointFile;
+import dev.nibble.formats.gguf.GgufCheckpoint;
+import dev.nibble.formats.gguf.GgufValue;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -58,6 +60,17 @@ public final class Provenance {
     return new Provenance(plan, hashes);
   }
 
+  /// The metadata of a source that its outputs keep. That of a GGUF file is about its own types and
+  /// tokens.
+  static Map<String, String> kept(Checkpoint source) {
+    return source instanceof GgufCheckpoint ? Map.of() : source.metadata();
+  }
+
+  /// What a GGUF file says of its origin.
+  Map<String, GgufValue> ggufMetadata(OutputFile file) throws IOException {
+    return Map.of(KEY, GgufValue.text(JSON.writeValueAsString(record(file))));
+  }
+
   /// The metadata of one output file: the source's own, `format` (which loaders insist on), and the
   /// record of the tensors in this file.
   public Map<String, String> metadata(Map<String, String> source, OutputFile file)
@@ -79,6 +92,8 @@ public final class Provenance {
     for (SchemeRule rule : request.schemes()) {
       options.withArray("schemes").add(rule.pattern() + "=" + rule.scheme().id());
     }
+    request.gguf().ifPresent(mix -> options.put("gguf", mix.name()));
+    request.imatrix().ifPresent(path -> options.put("imatrix", String.valueOf(path.getFileName())));
     request.skip().forEach(options.putArray("skip")::add);
     request.only().forEach(options.putArray("only")::add);
     options.put("keep_sensitive", request.keepSensitive()).put("family", plan.family());

@@ -3,18 +3,23 @@ package dev.nibble.converter.internal;
 import dev.nibble.converter.ConversionException;
 import dev.nibble.converter.TensorPlan;
 import dev.nibble.formats.Checkpoint;
+import dev.nibble.formats.CheckpointWriter;
+import dev.nibble.formats.DType;
 import dev.nibble.formats.NibbleException;
+import dev.nibble.formats.Shape;
 import dev.nibble.formats.Text;
+import dev.nibble.formats.gguf.ImportanceMatrix;
 import dev.nibble.formats.quant.FourBit;
+import dev.nibble.formats.quant.GgmlBlock;
 import dev.nibble.formats.quant.Part;
 import dev.nibble.formats.quant.QuantError;
 import dev.nibble.formats.quant.WeightEncoder;
 import dev.nibble.formats.quant.storage.StoredTensor;
-import dev.nibble.formats.safetensors.SafetensorsWriter;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -25,21 +30,26 @@ final class QuantizeSink implements Sink {
   ///
   /// @param statistics memory for statistics
   /// @param allowNonFinite accept NaN and infinity
+  /// @param imatrix what weights of ggml's types may lean on
   /// @param result receives the error, and the bytes of data-dependent length
-  record Context(StatisticsPool statistics, boolean allowNonFinite, Consumer<Result> result) {}
+  record Context(
+      StatisticsPool statistics,
+      boolean allowNonFinite,
+      Optional<ImportanceMatrix> imatrix,
+      Consumer<Result> result) {}
 
   /// What is known only after the data has been read.
   record Result(TensorPlan.Quantize plan, QuantError error, long bytesOut) {}
 
   private final Checkpoint source;
   private final TensorPlan.Quantize plan;
-  private final SafetensorsWriter target;
+  private final CheckpointWriter target;
   private final Context context;
   private StatisticsPool.@Nullable Lease lease;
   private @Nullable WeightEncoder encoder;
 
   QuantizeSink(
-      Checkpoint source, TensorPlan.Quantize plan, SafetensorsWriter target, Context context) {
+      Checkpoint source, TensorPlan.Quantize plan, CheckpointWriter target, Context context) {
     this.source = source;
     this.plan = plan;
     this.target = target;
@@ -60,7 +70,19 @@ final class QuantizeSink implements Sink {
   public void start() {
     StatisticsPool.Lease memory = context.statistics().lease();
     lease = memory;
-    encoder = plan.quantScheme().encoder(plan.source().shape(), plan.source().dtype(), memory);
+    Shape shape = plan.source().shape();
+    DType dtype = plan.source().dtype();
+    encoder =
+        plan.quantScheme() instanceof GgmlBlock block
+            ? block.encoder(shape, dtype, memory, importance(block, shape))
+            : plan.quantScheme().encoder(shape, dtype, memory);
+  }
+
+  /// Of each column; rows that are cut anew have no columns of the weight.
+  private Optional<float[]> importance(GgmlBlock block, Shape shape) {
+    return block.type().fits(shape)
+        ? context.imatrix().flatMap(matrix -> matrix.of(plan.source().name(), shape))
+        : Optional.empty();
   }
 
   @Override

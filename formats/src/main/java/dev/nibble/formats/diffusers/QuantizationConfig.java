@@ -14,6 +14,7 @@ import dev.nibble.formats.quant.LlmInt8;
 import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.storage.BitsAndBytesStorage;
 import dev.nibble.formats.quant.storage.CompressedTensorsStorage;
+import dev.nibble.formats.quant.storage.GgufStorage;
 import dev.nibble.formats.quant.storage.NibbleStorage;
 import dev.nibble.formats.quant.storage.QuantStorage;
 import java.util.ArrayList;
@@ -55,6 +56,7 @@ public final class QuantizationConfig {
       case BitsAndBytesStorage _ -> bitsAndBytes(modules.values(), kept, computeDtype);
       case CompressedTensorsStorage _ -> compressedTensors(modules, kept);
       case NibbleStorage own -> nibble(own, modules.values(), kept);
+      case GgufStorage _ -> throw new IllegalArgumentException("a GGUF file describes itself");
     };
   }
 

@@ -75,6 +75,7 @@ public final class CpuBenchmark {
       linear(type, 64, 192, 512);
       linear(type, 32, 192, 192);
       linear(type, 1, 768, 256);
+      linear(type, 64, 3840, 3840);
       linear(type, 1024, 3840, 3840);
     }
     attention(32, 3, 64);

@@ -83,6 +83,7 @@ class HtmlReportTest {
             "model",
             Optional.empty(),
             Map.of(),
+            Optional.empty(),
             Map.of(),
             List.of("opens <somewhere>"));
     return new ConversionReport(plan, results, List.of(), 1, 1, 1_000_000_000L);

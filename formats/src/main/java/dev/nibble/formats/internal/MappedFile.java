@@ -1,6 +1,5 @@
-package dev.nibble.formats.safetensors;
+package dev.nibble.formats.internal;
 
-import dev.nibble.formats.CheckpointFile;
 import dev.nibble.formats.io.IoErrors;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -12,9 +11,9 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 
 /// A whole file mapped read-only. The pages are read when they are touched.
-record MappedFile(Path path, MemorySegment bytes, Arena arena) implements AutoCloseable {
+public record MappedFile(Path path, MemorySegment bytes, Arena arena) implements AutoCloseable {
   /// @throws IOException that names the file and the reason
-  static MappedFile open(Path path) throws IOException {
+  public static MappedFile open(Path path) throws IOException {
     if (Files.isDirectory(path)) {
       throw new IOException(path + ": is a directory, not a file");
     }
@@ -27,10 +26,6 @@ record MappedFile(Path path, MemorySegment bytes, Arena arena) implements AutoCl
       arena.close();
       throw IoErrors.at(path, e);
     }
-  }
-
-  CheckpointFile describe(SafetensorsHeader header) {
-    return new CheckpointFile(path, bytes.byteSize(), header.headerSize());
   }
 
   @Override
