@@ -84,6 +84,27 @@ class MemoryBoundTest {
     Files.delete(target);
   }
 
+  /// One weight of 3 GiB in ggml's blocks, and back.
+  @Test
+  void ggufIsWrittenSliceBySlice() throws Exception {
+    requireRoom(3 * GIB);
+    Path source = folder.resolve("large.safetensors");
+    SparseCheckpoint.write(
+        source, List.of(new Weight("transformer_blocks.0.img_mod.1.weight", 65536, 24576)));
+    Path target = folder.resolve("large.gguf");
+    List<String> args = List.of(source.toString(), target.toString(), "gguf:q8_0", "none");
+    try (ChildProcess child = ChildProcess.start("", args)) {
+      String line = child.line();
+      assertTrue(line.startsWith("PEAK "), line);
+      assertEquals(0, child.await());
+      long peak = Long.parseLong(line.substring("PEAK ".length()));
+      System.out.printf("3 GiB to GGUF: peak anonymous memory %d MiB%n", peak >> 20);
+      assertTrue(peak < GIB, "peak anonymous memory " + peak);
+    }
+    assertTrue(Files.size(target) > 3 * GIB * 8.5 / 16, "output has " + Files.size(target));
+    Files.delete(target);
+  }
+
   private void requireRoom(long bytes) throws IOException {
     long free = Files.getFileStore(folder).getUsableSpace();
     assumeTrue(free > bytes, "skipped: needs " + bytes + " free bytes, the disk has " + free);
