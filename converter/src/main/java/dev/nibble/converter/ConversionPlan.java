@@ -19,6 +19,7 @@ import java.util.Optional;
 ///   `diffusion_pytorch_model`, `model`, or the stem of a single file
 /// @param configuration the target's `config.json`, for a directory that has one
 /// @param copied other files of the source directory to copy, by name in the target
+/// @param gguf what a GGUF file says besides its tensors; empty for safetensors
 /// @param matches how many modules each `--skip`, `--only` and scheme pattern matched
 /// @param notes lines that the user should read: what opens the output, what was guessed
 public record ConversionPlan(
@@ -31,6 +32,7 @@ public record ConversionPlan(
     String baseName,
     Optional<String> configuration,
     Map<String, Path> copied,
+    Optional<GgufFile> gguf,
     Map<String, Integer> matches,
     List<String> notes) {
   public ConversionPlan {

@@ -1,8 +1,11 @@
 package dev.nibble.converter;
 
 import dev.nibble.formats.DType;
+import dev.nibble.formats.model.ModelFamily.Dialect;
+import dev.nibble.formats.quant.GgmlBlock;
 import dev.nibble.formats.quant.QuantScheme;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -12,14 +15,21 @@ import java.util.Optional;
 /// @param config the model's `config.json` when it does not lie beside the source
 /// @param output where to write; empty: beside the source, named after it and the scheme
 /// @param form whether the output is a file or a directory
-/// @param schemes the scheme of each weight; the first usually has the pattern `*`
+/// @param schemes the scheme of each weight; the first usually has the pattern `*`. Schemes of
+///   ggml's types make a GGUF file. Empty where only names are to change, and for a pipeline whose
+///   components have schemes of their own
+/// @param gguf the mix of types of a GGUF file, which goes before the scheme of the pattern `*`
+/// @param imatrix an importance matrix, for a GGUF file
 /// @param skip patterns of modules to keep as they are, which beat the schemes
 /// @param only patterns of the only modules to quantize; empty for all
 /// @param keepSensitive also keep the layers that the family lists as losing most
 /// @param family id of the model family; empty: recognised by the tensor names
+/// @param names the names that the output's tensors have; empty: a directory those that its loader
+///   knows, a file those of the source
 /// @param keptDtype cast float tensors that are not quantized to this type (BF16 only so far)
 /// @param computeDtype the type that loaders shall compute in, for the configuration
 /// @param allowNonFinite quantize weights that hold NaN or infinity
+/// @param allowRequantize decode a source that is quantized already, and quantize it anew
 /// @param maxShardBytes largest shard of a directory
 /// @param force replace an output that exists
 /// @param hashSource put the SHA-256 of whole source files into the provenance
@@ -31,13 +41,17 @@ public record ConversionRequest(
     Optional<Path> output,
     OutputForm form,
     List<SchemeRule> schemes,
+    Optional<GgufMix> gguf,
+    Optional<Path> imatrix,
     List<String> skip,
     List<String> only,
     boolean keepSensitive,
     Optional<String> family,
+    Optional<Dialect> names,
     Optional<DType> keptDtype,
     Optional<DType> computeDtype,
     boolean allowNonFinite,
+    boolean allowRequantize,
     long maxShardBytes,
     boolean force,
     boolean hashSource,
@@ -62,12 +76,46 @@ public record ConversionRequest(
     schemes = List.copyOf(schemes);
     skip = List.copyOf(skip);
     only = List.copyOf(only);
-    if (schemes.isEmpty()) {
-      throw new IllegalArgumentException("a conversion needs at least one scheme");
+    if (names.filter(Dialect.NONE::equals).isPresent()) {
+      throw new IllegalArgumentException("names of no dialect");
     }
     if (threads < 1 || memoryBytes < 1 || maxShardBytes < 1) {
       throw new IllegalArgumentException("threads, memory and shard size are positive");
     }
+  }
+
+  /// Whether the output is a GGUF file.
+  public boolean writesGguf() {
+    return schemes.stream().anyMatch(rule -> rule.scheme() instanceof GgmlBlock);
+  }
+
+  /// The request for a part of this one's source.
+  ///
+  /// @param part the directory of a component
+  /// @param place where its output goes: a directory
+  ConversionRequest forPart(Path part, Path place, List<SchemeRule> rules) {
+    return new ConversionRequest(
+        part,
+        Optional.empty(),
+        Optional.of(place),
+        OutputForm.DIRECTORY,
+        rules,
+        gguf,
+        imatrix,
+        skip,
+        only,
+        keepSensitive,
+        Optional.empty(),
+        names,
+        keptDtype,
+        computeDtype,
+        allowNonFinite,
+        allowRequantize,
+        maxShardBytes,
+        force,
+        hashSource,
+        threads,
+        memoryBytes);
   }
 
   public static Builder builder(Path source) {
@@ -81,13 +129,17 @@ public record ConversionRequest(
     private Optional<Path> output = Optional.empty();
     private OutputForm form = OutputForm.AUTO;
     private List<SchemeRule> schemes = List.of();
+    private Optional<GgufMix> gguf = Optional.empty();
+    private Optional<Path> imatrix = Optional.empty();
     private List<String> skip = List.of();
     private List<String> only = List.of();
     private boolean keepSensitive;
     private Optional<String> family = Optional.empty();
+    private Optional<Dialect> names = Optional.empty();
     private Optional<DType> keptDtype = Optional.empty();
     private Optional<DType> computeDtype = Optional.empty();
     private boolean allowNonFinite;
+    private boolean allowRequantize;
     private long maxShardBytes = DEFAULT_SHARD_BYTES;
     private boolean force;
     private boolean hashSource;
@@ -123,6 +175,20 @@ public record ConversionRequest(
       return schemes(List.of(new SchemeRule("*", scheme)));
     }
 
+    /// A GGUF file with a mix of types, which becomes the scheme of every module.
+    public Builder gguf(GgufMix mix) {
+      gguf = Optional.of(mix);
+      List<SchemeRule> rules = new ArrayList<>(schemes);
+      rules.addFirst(new SchemeRule("*", new GgmlBlock(mix.base())));
+      schemes = rules;
+      return this;
+    }
+
+    public Builder imatrix(Path path) {
+      imatrix = Optional.of(path);
+      return this;
+    }
+
     public Builder skip(List<String> patterns) {
       skip = patterns;
       return this;
@@ -147,6 +213,11 @@ public record ConversionRequest(
       return this;
     }
 
+    public Builder names(Dialect dialect) {
+      names = Optional.of(dialect);
+      return this;
+    }
+
     public Builder keptDtype(DType dtype) {
       keptDtype = Optional.of(dtype);
       return this;
@@ -159,6 +230,11 @@ public record ConversionRequest(
 
     public Builder allowNonFinite(boolean allow) {
       allowNonFinite = allow;
+      return this;
+    }
+
+    public Builder allowRequantize(boolean allow) {
+      allowRequantize = allow;
       return this;
     }
 
@@ -194,13 +270,17 @@ public record ConversionRequest(
           output,
           form,
           schemes,
+          gguf,
+          imatrix,
           skip,
           only,
           keepSensitive,
           family,
+          names,
           keptDtype,
           computeDtype,
           allowNonFinite,
+          allowRequantize,
           maxShardBytes,
           force,
           hashSource,

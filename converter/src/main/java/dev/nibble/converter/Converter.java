@@ -1,7 +1,10 @@
 package dev.nibble.converter;
 
 import dev.nibble.converter.internal.ConversionRun;
+import dev.nibble.converter.internal.PipelineRun;
 import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
 
 /// Quantizes checkpoints: first a plan, from headers alone, then its execution.
 ///
@@ -39,6 +42,59 @@ public final class Converter {
   public ConversionReport run(
       ConversionPlan plan, ProgressListener listener, Cancellation cancellation)
       throws IOException {
-    return new ConversionRun(plan, listener, cancellation).execute();
+    return run(List.of(plan), listener, cancellation).getFirst();
+  }
+
+  /// Carries out several plans for one source, which is read once: each output is what its plan
+  /// makes alone. They get their names one after the other at the end; should that fail half-way,
+  /// those that have theirs are complete.
+  ///
+  /// @return a report for each plan
+  /// @throws IllegalArgumentException if the plans are for different sources
+  /// @throws ConversionException if outputs lie in each other
+  public List<ConversionReport> run(
+      List<ConversionPlan> plans, ProgressListener listener, Cancellation cancellation)
+      throws IOException {
+    if (plans.stream().map(ConversionPlan::sources).distinct().count() != 1) {
+      throw new IllegalArgumentException("plans that run together have one source");
+    }
+    requireApart(plans.stream().map(ConversionPlan::target).toList());
+    return new ConversionRun(plans, listener, cancellation).execute();
+  }
+
+  /// Decides what to do with every component of a pipeline's directory.
+  ///
+  /// @throws dev.nibble.formats.NibbleException if the source or the wish can't be converted
+  /// @throws IOException if a file can't be read
+  public PipelinePlan plan(PipelineRequest request) throws IOException {
+    return PipelinePlanner.plan(request);
+  }
+
+  /// Carries out plans for one pipeline, each component of which is read once. The directories get
+  /// their names at the end, one after the other.
+  ///
+  /// @return a report for each plan
+  /// @throws IllegalArgumentException if the plans are for different pipelines
+  /// @throws ConversionException if outputs lie in each other
+  public List<PipelineReport> runPipelines(
+      List<PipelinePlan> plans, ProgressListener listener, Cancellation cancellation)
+      throws IOException {
+    if (plans.stream().map(plan -> plan.request().each().source()).distinct().count() != 1) {
+      throw new IllegalArgumentException("plans that run together have one source");
+    }
+    requireApart(plans.stream().map(PipelinePlan::target).toList());
+    return new PipelineRun(plans, listener, cancellation).execute();
+  }
+
+  /// Outputs of one run may not lie in each other.
+  private static void requireApart(List<Path> targets) {
+    for (int i = 0; i < targets.size(); i++) {
+      for (int j = 0; j < targets.size(); j++) {
+        if (i != j && targets.get(i).startsWith(targets.get(j))) {
+          throw new ConversionException(
+              targets.get(i) + ": two outputs of one run in the same place: choose another -o");
+        }
+      }
+    }
   }
 }

@@ -1,6 +1,5 @@
 package dev.nibble.converter;
 
-import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.Text;
 import dev.nibble.formats.diffusers.ModelDirectory.Kind;
 import dev.nibble.formats.model.KeptInFp32;
@@ -28,7 +27,7 @@ final class LayerDecisions {
 
   /// What becomes of one tensor.
   sealed interface Decision {
-    TensorInfo tensor();
+    SourceTensor tensor();
 
     /// In a few words.
     String reason();
@@ -36,9 +35,9 @@ final class LayerDecisions {
     /// Stays as it is (or is only cast).
     ///
     /// @param linear whether it is the weight of a linear layer, which loaders have to be told of
-    record Keep(TensorInfo tensor, String reason, boolean linear) implements Decision {}
+    record Keep(SourceTensor tensor, String reason, boolean linear) implements Decision {}
 
-    record Quantize(TensorInfo tensor, QuantScheme scheme, String reason) implements Decision {}
+    record Quantize(SourceTensor tensor, QuantScheme scheme, String reason) implements Decision {}
   }
 
   private record Note(ModulePattern pattern, String reason) {
@@ -78,13 +77,13 @@ final class LayerDecisions {
   /// @throws ConversionException if a linear layer does not hold floats
   List<Decision> decide() {
     List<Decision> decisions = new ArrayList<>();
-    for (TensorInfo tensor : source.infos()) {
+    for (SourceTensor tensor : source.infos()) {
       decisions.add(decide(tensor));
     }
     return decisions;
   }
 
-  private Decision decide(TensorInfo tensor) {
+  private Decision decide(SourceTensor tensor) {
     LayerKind kind = model.kind(tensor.name(), tensor.shape());
     if (kind != LayerKind.LINEAR) {
       return new Decision.Keep(tensor, kind.label(), false);
@@ -104,7 +103,7 @@ final class LayerDecisions {
     return new Decision.Quantize(tensor, rule.get().scheme(), reason);
   }
 
-  private Optional<String> whyKept(String module, TensorInfo tensor) {
+  private Optional<String> whyKept(String module, SourceTensor tensor) {
     Optional<String> skipped = rules.skippedBy(module);
     if (skipped.isPresent()) {
       return Optional.of("--skip " + skipped.get());
@@ -136,7 +135,7 @@ final class LayerDecisions {
     return LoaderRules.DIFFUSERS.leavesInFloat(List.of(key)).test(module);
   }
 
-  private void requireFloat(TensorInfo tensor) {
+  private void requireFloat(SourceTensor tensor) {
     if (!tensor.dtype().isQuantizable()) {
       throw new ConversionException(
           source.files().get(tensor.file()).path()

@@ -1,8 +1,11 @@
 package dev.nibble.converter;
 
+import dev.nibble.converter.ConversionRequest.OutputForm;
 import dev.nibble.converter.internal.OutputRules;
 import dev.nibble.formats.diffusers.ModelDirectory;
+import dev.nibble.formats.model.ModelFamily.Dialect;
 import dev.nibble.formats.model.Recognition;
+import dev.nibble.formats.quant.GgmlBlock;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -10,6 +13,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 
@@ -20,7 +24,8 @@ import java.util.stream.Collectors;
 /// | directory `M/` | | directory `M-nf4/` beside it |
 /// | file `m.safetensors` with a configuration | | directory `m-nf4/` beside it |
 /// | file `m.safetensors` | | file `m-nf4.safetensors` beside it |
-/// | any | `X.safetensors`, or form FILE | file |
+/// | any, with a scheme of ggml's types | | file `m-Q4_K_M.gguf` beside it |
+/// | any | `X.safetensors` or `X.gguf`, or form FILE | file |
 /// | any | form DIRECTORY | directory |
 /// | any | another path | the form of the first three lines, at that path |
 ///
@@ -29,13 +34,19 @@ import java.util.stream.Collectors;
 /// @param baseName what the weight files in it are called, without ending and shard number
 record OutputTarget(Path path, boolean directory, String baseName) {
   private static final String FILE_ENDING = ".safetensors";
+  private static final String GGUF_ENDING = ".gguf";
   private static final String INDEX_ENDING = ".safetensors.index.json";
 
-  /// @param scheme id of the first scheme, which the default name ends with
+  /// The default name ends with the first scheme, without one with the names' dialect.
+  ///
+  /// @param source with the names of the output
+  /// @param directory whether the output is a directory
   /// @throws ConversionException if a form is asked for that the source does not allow
   static OutputTarget of(
-      ConversionRequest request, PlanSource source, Recognition model, String scheme) {
-    boolean directory = isDirectory(request, source, model);
+      ConversionRequest request, PlanSource source, Recognition model, boolean directory) {
+    String scheme = schemeName(request);
+    String ending = request.writesGguf() ? GGUF_ENDING : FILE_ENDING;
+    requireEnding(request, ending);
     if (directory && !model.opensAsDirectory()) {
       throw notADirectoryModel(source, model);
     }
@@ -51,21 +62,64 @@ record OutputTarget(Path path, boolean directory, String baseName) {
         request
             .output()
             .map(output -> output.toAbsolutePath().normalize())
-            .orElseGet(() -> beside.resolveSibling(directory ? name : name + FILE_ENDING));
+            .orElseGet(() -> beside.resolveSibling(directory ? name : name + ending));
     String baseName = directory ? baseName(source) : withoutEnding(fileName(path));
     return new OutputTarget(path, directory, baseName);
   }
 
-  private static boolean isDirectory(
-      ConversionRequest request, PlanSource source, Recognition model) {
+  /// `nf4`; of GGUF files as people name them, `Q4_K_M`.
+  private static String schemeName(ConversionRequest request) {
+    Optional<String> first =
+        request.schemes().stream()
+            .map(SchemeRule::scheme)
+            .findFirst()
+            .map(scheme -> scheme instanceof GgmlBlock block ? block.type().name() : scheme.id());
+    return request
+        .gguf()
+        .map(GgufMix::name)
+        .or(() -> first)
+        .or(() -> request.names().map(Dialect::optionName))
+        .orElse("copy");
+  }
+
+  /// A name may not promise another format.
+  private static void requireEnding(ConversionRequest request, String ending) {
+    String other = ending.equals(GGUF_ENDING) ? FILE_ENDING : GGUF_ENDING;
+    Optional<Path> output = request.output().filter(path -> endsWith(path, other));
+    if (output.isPresent()) {
+      throw new ConversionException(
+          output.get()
+              + (ending.equals(GGUF_ENDING)
+                  ? ": ggml's types are written to a GGUF file: name X.gguf"
+                  : ": a GGUF file holds ggml's types: take --gguf Q8_0 or the like, or name"
+                      + " X.safetensors"));
+    }
+  }
+
+  /// Whether the output of a source is a directory.
+  ///
+  /// @param source as it is stored
+  static boolean isDirectory(ConversionRequest request, PlanSource source, Recognition model) {
+    boolean original = request.names().filter(Dialect.ORIGINAL::equals).isPresent();
+    boolean library =
+        model.opensAsDirectory() || request.names().filter(Dialect.LIBRARY::equals).isPresent();
+    if (request.writesGguf()) {
+      if (request.form() == OutputForm.DIRECTORY) {
+        throw new ConversionException(
+            "%s: ggml's types are written to one file: name X.gguf"
+                .formatted(request.output().map(Path::toString).orElse("-o")));
+      }
+      return false;
+    }
     return switch (request.form()) {
       case FILE -> false;
       case DIRECTORY -> true;
       case AUTO ->
-          request.output().filter(output -> endsWith(output, FILE_ENDING)).isEmpty()
+          !original
+              && request.output().filter(output -> endsWith(output, FILE_ENDING)).isEmpty()
               && (source.directory().isPresent()
                   || request.config().isPresent()
-                  || (source.config().isPresent() && model.opensAsDirectory()));
+                  || (source.config().isPresent() && library));
     };
   }
 
@@ -79,7 +133,7 @@ record OutputTarget(Path path, boolean directory, String baseName) {
             + ": "
             + names
             + ", which no loader of model directories knows: write a single file with -o"
-            + " X.safetensors, or start from the model's diffusers directory");
+            + " X.safetensors, or take --names diffusers, where nibble knows them");
   }
 
   private static String baseName(PlanSource source) {
@@ -96,7 +150,7 @@ record OutputTarget(Path path, boolean directory, String baseName) {
 
   private static String withoutEnding(String name) {
     String lower = name.toLowerCase(Locale.ROOT);
-    for (String ending : List.of(INDEX_ENDING, FILE_ENDING, ".json")) {
+    for (String ending : List.of(INDEX_ENDING, FILE_ENDING, GGUF_ENDING, ".json")) {
       if (lower.endsWith(ending) && name.length() > ending.length()) {
         return name.substring(0, name.length() - ending.length());
       }

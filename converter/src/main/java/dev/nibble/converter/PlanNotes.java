@@ -8,6 +8,7 @@ import dev.nibble.formats.model.Recognition;
 import dev.nibble.formats.quant.FourBit;
 import dev.nibble.formats.quant.storage.BitsAndBytesStorage;
 import dev.nibble.formats.quant.storage.CompressedTensorsStorage;
+import dev.nibble.formats.quant.storage.GgufStorage;
 import dev.nibble.formats.quant.storage.NibbleStorage;
 import dev.nibble.formats.quant.storage.QuantStorage;
 import java.util.ArrayList;
@@ -16,10 +17,21 @@ import java.util.Optional;
 
 /// The lines of a plan that its user should read: what was guessed, and who opens the output.
 final class PlanNotes {
+  /// How the line begins that says what opens a directory.
+  static final String OPENS = "opens with ";
+
   private final List<String> lines = new ArrayList<>();
 
   void add(String line) {
     lines.add(line);
+  }
+
+  /// The source has been quantized before.
+  void requantized(String method) {
+    add(
+        "the source is quantized already, by "
+            + method
+            + ": its loss stays, and this one's is added");
   }
 
   List<String> lines() {
@@ -28,20 +40,29 @@ final class PlanNotes {
 
   /// Adds what follows from the plan.
   ///
-  /// @param shared the storage of a directory; empty for a single file
+  /// @param shared the storage of a directory; empty for a single file, and if nothing is quantized
+  /// @param gguf for a GGUF file
   void describe(
       PlanSource source,
       Recognition model,
       OutputTarget target,
       Optional<QuantStorage> shared,
-      List<Decision.Quantize> weights) {
+      List<Decision.Quantize> weights,
+      Optional<GgufPlanner> gguf) {
     if (model.family().equals(ModelFamilies.unknown())) {
       add(
           "unknown model: its linear layers were guessed by name and shape; --family names one that"
               + " nibble knows");
     }
-    if (shared.isPresent()) {
+    if (gguf.isPresent()) {
+      gguf.get().noteReaders();
+    } else if (shared.isPresent()) {
       directory(source, shared.get(), weights);
+    } else if (weights.isEmpty()) {
+      add(
+          target.directory()
+              ? OPENS + fromPretrained(source)
+              : "nothing is quantized: the tensors have other names, or are cut otherwise");
     } else {
       file(source, model, target, weights);
     }
@@ -56,7 +77,7 @@ final class PlanNotes {
     }
     switch (storage) {
       case BitsAndBytesStorage _ -> {
-        add("opens with " + fromPretrained(source));
+        add(OPENS + fromPretrained(source));
         long mixes = weights.stream().map(Decision.Quantize::scheme).distinct().count();
         if (mixes > 1) {
           add(
@@ -67,9 +88,10 @@ final class PlanNotes {
       case CompressedTensorsStorage _ ->
           add(
               source.kind() == Kind.TRANSFORMERS
-                  ? "opens with transformers and vLLM that have compressed-tensors"
+                  ? OPENS + "transformers and vLLM that have compressed-tensors"
                   : "compressed-tensors: diffusers (0.40) does not open it, nibble does");
       case NibbleStorage _ -> add("nibble's own storage: no other tool opens it");
+      case GgufStorage _ -> throw new AssertionError("a GGUF file is no directory");
     }
   }
 
@@ -91,8 +113,8 @@ final class PlanNotes {
             + (original && fourBit ? ", and the NF4 loaders of ComfyUI and Forge" : ""));
     if (original) {
       add(
-          "diffusers opens quantized models only as directories with its own names: for one, start"
-              + " from the model's diffusers directory");
+          "diffusers opens quantized models only as directories with its own names: --names diffusers"
+              + " with --config config.json writes one, where nibble knows the names");
     } else if (source.config().isPresent()) {
       add(
           "for a directory that diffusers or transformers open, leave out -o "

@@ -3,13 +3,13 @@ package dev.nibble.converter;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.nibble.formats.Checkpoint;
 import dev.nibble.formats.CheckpointFile;
-import dev.nibble.formats.TensorInfo;
+import dev.nibble.formats.Checkpoints;
 import dev.nibble.formats.UnsupportedException;
 import dev.nibble.formats.diffusers.ModelDirectory;
 import dev.nibble.formats.diffusers.ModelDirectory.Kind;
 import dev.nibble.formats.quant.storage.QuantStorages;
-import dev.nibble.formats.safetensors.SafetensorsCheckpoint;
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collection;
@@ -17,6 +17,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SequencedMap;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -29,19 +30,22 @@ import java.util.regex.Pattern;
 /// @param files the weight files
 /// @param tensors in file order
 /// @param metadata string metadata of the files
+/// @param quantizedBy what has quantized it already, if anything has
 record PlanSource(
     Path path,
     Optional<ModelDirectory.Model> directory,
     Optional<ModelConfig> config,
     List<CheckpointFile> files,
-    Map<String, TensorInfo> tensors,
-    Map<String, String> metadata) {
+    SequencedMap<String, SourceTensor> tensors,
+    Map<String, String> metadata,
+    Optional<String> quantizedBy) {
   private static final Pattern SHARD = Pattern.compile(".*-(\\d{5})-of-(\\d{5})\\.safetensors");
 
   /// @throws UnsupportedException for a pipeline directory, naming its components, and for weights
-  ///   that are quantized already
+  ///   that are quantized already, unless that is allowed
   /// @throws IOException if something is missing or can't be read
-  static PlanSource open(Path path, Optional<Path> namedConfig) throws IOException {
+  static PlanSource open(Path path, Optional<Path> namedConfig, boolean allowRequantize)
+      throws IOException {
     Optional<ModelDirectory.Model> directory =
         Files.isDirectory(path) ? Optional.of(model(path)) : Optional.empty();
     Optional<Path> configFile =
@@ -50,15 +54,24 @@ record PlanSource(
         configFile.isPresent() ? Optional.of(ModelConfig.read(configFile.get())) : Optional.empty();
     Path weights = directory.map(ModelDirectory.Model::weights).orElse(path);
     refuseShard(path);
-    try (Checkpoint checkpoint = SafetensorsCheckpoint.open(weights)) {
-      refuseQuantized(path, checkpoint, config);
+    try (Checkpoint checkpoint = Checkpoints.open(weights);
+        Arena parts = Arena.ofConfined()) {
+      Optional<JsonNode> json = config.map(ModelConfig::json);
+      Optional<String> method = QuantStorages.quantizedBy(checkpoint, json);
+      if (method.isPresent() && !allowRequantize) {
+        throw quantized(path, method.get());
+      }
+      SequencedMap<String, SourceTensor> tensors = new LinkedHashMap<>();
+      QuantStorages.read(checkpoint, json, parts)
+          .forEach((name, tensor) -> tensors.put(name, SourceTensor.of(tensor)));
       return new PlanSource(
           path,
           directory,
           config,
           List.copyOf(checkpoint.files()),
-          new LinkedHashMap<>(checkpoint.tensors()),
-          new LinkedHashMap<>(checkpoint.metadata()));
+          tensors,
+          new LinkedHashMap<>(checkpoint.metadata()),
+          method);
     }
   }
 
@@ -72,17 +85,13 @@ record PlanSource(
     }
   }
 
-  private static void refuseQuantized(
-      Path path, Checkpoint checkpoint, Optional<ModelConfig> config) {
-    QuantStorages.quantizedBy(checkpoint, config.map(known -> (JsonNode) known.json()))
-        .ifPresent(method -> {
-          throw new UnsupportedException(
-              path.toString(),
-              "is quantized already, by "
-                  + method
-                  + "; a second quantization would only add its own loss: start from the"
-                  + " original weights");
-        });
+  private static UnsupportedException quantized(Path path, String method) {
+    return new UnsupportedException(
+        path.toString(),
+        "is quantized already, by "
+            + method
+            + "; a second quantization adds its own loss: start from the original weights, or give"
+            + " --allow-requantize");
   }
 
   private static ModelDirectory.Model model(Path path) throws IOException {
@@ -95,6 +104,11 @@ record PlanSource(
   private static Optional<Path> configBeside(Path file) {
     Path beside = file.resolveSibling("config.json");
     return Files.isRegularFile(beside) ? Optional.of(beside) : Optional.empty();
+  }
+
+  /// The same source, its tensors under other names and cut otherwise.
+  PlanSource withTensors(SequencedMap<String, SourceTensor> renamed) {
+    return new PlanSource(path, directory, config, files, renamed, metadata, quantizedBy);
   }
 
   /// In messages.
@@ -115,7 +129,7 @@ record PlanSource(
     return tensors.keySet();
   }
 
-  Collection<TensorInfo> infos() {
+  Collection<SourceTensor> infos() {
     return tensors.values();
   }
 }

@@ -2,19 +2,11 @@ package dev.nibble.converter;
 
 import dev.nibble.converter.LayerDecisions.Decision;
 import dev.nibble.formats.DType;
-import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.Text;
-import dev.nibble.formats.diffusers.ModelDirectory.Kind;
-import dev.nibble.formats.diffusers.QuantizationConfig;
-import dev.nibble.formats.model.KeptInFp32;
 import dev.nibble.formats.model.ModelFamilies;
 import dev.nibble.formats.model.ModelFamily;
-import dev.nibble.formats.model.ModelFamily.Spelling;
+import dev.nibble.formats.model.ModelFamily.Dialect;
 import dev.nibble.formats.model.Recognition;
-import dev.nibble.formats.quant.QuantScheme;
-import dev.nibble.formats.quant.storage.BitsAndBytesStorage;
-import dev.nibble.formats.quant.storage.CompressedTensorsStorage;
-import dev.nibble.formats.quant.storage.NibbleStorage;
 import dev.nibble.formats.quant.storage.QuantStorage;
 import dev.nibble.formats.quant.storage.StoredTensor;
 import java.io.IOException;
@@ -25,7 +17,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.SequencedMap;
 import java.util.Set;
 import java.util.stream.Collectors;
 
@@ -35,6 +26,29 @@ import java.util.stream.Collectors;
 public final class Planner {
   private final StorageChooser storages = new StorageChooser();
 
+  /// What a plan is made of before its patterns are checked.
+  ///
+  /// @param source with the names of the output
+  private record Draft(
+      ConversionRequest request,
+      PlanSource source,
+      Recognition model,
+      OutputTarget target,
+      SkipRules rules,
+      Layers layers,
+      PlanNotes notes) {
+    List<String> modules() {
+      return source.names().stream().map(LayerDecisions::module).distinct().toList();
+    }
+  }
+
+  /// A component of a pipeline.
+  ///
+  /// @param plan empty if no layer of it is quantized
+  /// @param linears module paths of its linear layers
+  /// @param modules of all its tensors
+  record Part(Optional<ConversionPlan> plan, List<String> linears, List<String> modules) {}
+
   /// Plans a conversion. Reads headers and `config.json`; writes nothing.
   ///
   /// @throws ConversionException if the wish can't be met: a pattern without match, a mix that no
@@ -43,86 +57,100 @@ public final class Planner {
   /// @throws dev.nibble.formats.UnsupportedException for a pipeline, or a source quantized already
   /// @throws IOException if a file is missing or can't be read; the message names it
   public ConversionPlan plan(ConversionRequest request) throws IOException {
-    ModelFamily named = request.family().map(Planner::family).orElse(ModelFamilies.unknown());
+    Draft draft = draft(request);
+    draft.target().requireFree(draft.source(), request.force());
+    Layers layers = draft.layers();
+    draft
+        .rules()
+        .check(draft.source().label(), layers.linears(), draft.modules())
+        .forEach(draft.notes()::add);
+    if (layers.quantized().isEmpty() && !request.schemes().isEmpty()) {
+      throw nothingToQuantize(draft.source(), layers);
+    }
+    return finish(draft);
+  }
+
+  /// Plans a component of a pipeline, whose patterns need not match in every component, and whose
+  /// target is a part of a directory that its caller answers for.
+  Part planPart(ConversionRequest request) throws IOException {
+    Draft draft = draft(request);
+    Layers layers = draft.layers();
+    Optional<ConversionPlan> plan =
+        layers.quantized().isEmpty() ? Optional.empty() : Optional.of(finish(draft));
+    return new Part(plan, layers.linears(), draft.modules());
+  }
+
+  private static Draft draft(ConversionRequest request) throws IOException {
+    if (request.schemes().isEmpty() && request.names().isEmpty()) {
+      throw new IllegalArgumentException("a conversion needs a scheme, or other names");
+    }
+    Optional<ModelFamily> named = request.family().map(Planner::family);
     SkipRules rules = SkipRules.of(request);
-    PlanSource source = PlanSource.open(request.source(), request.config());
     PlanNotes notes = new PlanNotes();
-    Recognition model =
-        request.family().isPresent()
-            ? ModelFamilies.treatAs(named, source.names())
-            : ModelFamilies.recognise(source.names());
-    OutputTarget target =
-        OutputTarget.of(request, source, model, request.schemes().getFirst().scheme().id());
-    target.requireFree(source, request.force());
+    PlanSource asStored =
+        PlanSource.open(request.source(), request.config(), request.allowRequantize());
+    asStored.quantizedBy().ifPresent(notes::requantized);
+    Recognition stored = recognise(named, asStored);
+    boolean directory = OutputTarget.isDirectory(request, asStored, stored);
+    Optional<Dialect> names =
+        request
+            .names()
+            .or(() ->
+                request.writesGguf() ? OutputNames.ofGguf(asStored, stored) : Optional.empty());
+    PlanSource source = OutputNames.of(names, asStored, stored, directory, notes);
+    Recognition model = recognise(named, source);
+    OutputTarget target = OutputTarget.of(request, source, model, directory);
     if (target.directory()) {
       requireOwnConfiguration(source, model);
     }
+    Layers layers =
+        new Layers(new LayerDecisions(source, model, rules, request.keepSensitive()).decide());
+    return new Draft(request, source, model, target, rules, layers, notes);
+  }
 
-    Layers layers = layers(source, model, rules, request.keepSensitive(), notes);
+  private ConversionPlan finish(Draft draft) throws IOException {
+    PlanSource source = draft.source();
+    Layers layers = draft.layers();
+    OutputTarget target = draft.target();
     Optional<QuantStorage> shared =
-        target.directory()
+        target.directory() && !layers.quantized().isEmpty()
             ? Optional.of(storages.forDirectory(source.label(), layers.quantized()))
             : Optional.empty();
-    LoaderCheck check = check(source, model, layers, shared);
-    List<TensorPlan> tensors = tensors(request, layers.decisions(), shared);
-    requireDistinct(source, tensors);
     Optional<String> configuration =
-        shared.isPresent() && source.config().isPresent()
-            ? Optional.of(
-                configuration(
-                    source.config().get(), shared.get(), check, layers, request.computeDtype()))
+        target.directory()
+            ? new DirectoryConfiguration(source, draft.model(), layers, shared)
+                .json(draft.request().computeDtype())
             : Optional.empty();
-    notes.describe(source, model, target, shared, layers.quantized());
+    Optional<GgufPlanner> gguf =
+        draft.request().writesGguf()
+            ? Optional.of(
+                new GgufPlanner(draft.request(), draft.model(), draft.rules(), draft.notes()))
+            : Optional.empty();
+    List<TensorPlan> tensors =
+        gguf.isPresent()
+            ? gguf.get().tensors(layers.decisions())
+            : tensors(draft.request(), layers.decisions(), shared);
+    requireDistinct(source, tensors);
+    draft.notes().describe(source, draft.model(), target, shared, layers.quantized(), gguf);
     return new ConversionPlan(
-        request,
+        draft.request(),
         source.files(),
-        model.family().id(),
+        draft.model().family().id(),
         tensors,
         target.path(),
         target.directory(),
         target.baseName(),
         configuration,
         target.directory() ? copied(source) : Map.of(),
-        rules.matches(layers.linears()),
-        notes.lines());
+        gguf.map(GgufPlanner::file),
+        draft.rules().matches(layers.linears()),
+        draft.notes().lines());
   }
 
-  /// What becomes of every tensor.
-  ///
-  /// @param decisions in file order
-  private record Layers(List<Decision> decisions) {
-    List<Decision.Quantize> quantized() {
-      List<Decision.Quantize> found = new ArrayList<>();
-      for (Decision decision : decisions) {
-        if (decision instanceof Decision.Quantize quantize) {
-          found.add(quantize);
-        }
-      }
-      return found;
-    }
-
-    /// Module paths of the linear layers that stay float.
-    List<String> kept() {
-      List<String> found = new ArrayList<>();
-      for (Decision decision : decisions) {
-        if (decision instanceof Decision.Keep keep && keep.linear()) {
-          found.add(LayerDecisions.module(keep.tensor().name()));
-        }
-      }
-      return found;
-    }
-
-    /// Module paths of all linear layers, in file order.
-    List<String> linears() {
-      return decisions.stream()
-          .filter(decision ->
-              switch (decision) {
-                case Decision.Keep keep -> keep.linear();
-                case Decision.Quantize _ -> true;
-              })
-          .map(decision -> LayerDecisions.module(decision.tensor().name()))
-          .toList();
-    }
+  private static Recognition recognise(Optional<ModelFamily> named, PlanSource source) {
+    return named.isPresent()
+        ? ModelFamilies.treatAs(named.get(), source.names())
+        : ModelFamilies.recognise(source.names());
   }
 
   private static ModelFamily family(String id) {
@@ -155,79 +183,14 @@ public final class Planner {
     }
   }
 
-  private static Layers layers(
-      PlanSource source,
-      Recognition model,
-      SkipRules rules,
-      boolean keepSensitive,
-      PlanNotes notes) {
-    Layers layers = new Layers(new LayerDecisions(source, model, rules, keepSensitive).decide());
-    List<String> modules = source.names().stream().map(LayerDecisions::module).distinct().toList();
-    rules.check(source.label(), layers.linears(), modules).forEach(notes::add);
-    if (layers.quantized().isEmpty()) {
-      throw new ConversionException(
-          source.label()
-              + (layers.linears().isEmpty()
-                  ? ": has no linear layer, so there is nothing to quantize"
-                  : ": all %d linear layers are kept, so there is nothing to quantize: relax --skip,"
-                          .formatted(layers.linears().size())
-                      + " --only or the --scheme patterns"));
-    }
-    return layers;
-  }
-
-  /// Reads the plan as the loaders will that open a directory of this kind.
-  private static LoaderCheck check(
-      PlanSource source, Recognition model, Layers layers, Optional<QuantStorage> shared) {
-    boolean transformers = source.kind() == Kind.TRANSFORMERS;
-    LoaderCheck check =
-        new LoaderCheck(
-            source.label(),
-            layers.quantized().stream()
-                .map(weight -> LayerDecisions.module(weight.tensor().name()))
-                .toList(),
-            layers.kept(),
-            transformers ? model.spellings() : List.of(Spelling.AS_IN_FILE),
-            transformers ? model.family().listedWithoutTensor() : List.of());
-    if (shared.isPresent() && source.config().isPresent()) {
-      List<String> added = source.className().map(KeptInFp32::of).orElse(List.of());
-      for (LoaderRules loader : loaders(source.kind(), shared.get())) {
-        check.require(loader, loader == LoaderRules.COMPRESSED_TENSORS ? List.of() : added);
-      }
-    }
-    return check;
-  }
-
-  /// The source's configuration with the quantization in it.
-  private static String configuration(
-      ModelConfig source,
-      QuantStorage storage,
-      LoaderCheck check,
-      Layers layers,
-      Optional<DType> computeDtype) {
-    SequencedMap<String, QuantScheme> modules = new LinkedHashMap<>();
-    for (Decision.Quantize weight : layers.quantized()) {
-      for (String path : check.spelled(LayerDecisions.module(weight.tensor().name()))) {
-        modules.put(path, weight.scheme());
-      }
-    }
-    return QuantizationConfig.merge(
-        source.json(), QuantizationConfig.of(storage, modules, check.skipList(), computeDtype));
-  }
-
-  private static List<LoaderRules> loaders(Kind kind, QuantStorage storage) {
-    return switch (storage) {
-      case BitsAndBytesStorage _ ->
-          switch (kind) {
-            case DIFFUSERS -> List.of(LoaderRules.DIFFUSERS);
-            case TRANSFORMERS -> List.of(LoaderRules.TRANSFORMERS_4, LoaderRules.TRANSFORMERS_5);
-            case BARE ->
-                List.of(
-                    LoaderRules.DIFFUSERS, LoaderRules.TRANSFORMERS_4, LoaderRules.TRANSFORMERS_5);
-          };
-      case CompressedTensorsStorage _ -> List.of(LoaderRules.COMPRESSED_TENSORS);
-      case NibbleStorage _ -> List.of();
-    };
+  private static ConversionException nothingToQuantize(PlanSource source, Layers layers) {
+    return new ConversionException(
+        source.label()
+            + (layers.linears().isEmpty()
+                ? ": has no linear layer, so there is nothing to quantize"
+                : ": all %d linear layers are kept, so there is nothing to quantize: relax --skip,"
+                        .formatted(layers.linears().size())
+                    + " --only or the --scheme patterns"));
   }
 
   private List<TensorPlan> tensors(
@@ -267,14 +230,17 @@ public final class Planner {
   }
 
   private static TensorPlan kept(Decision.Keep keep, Optional<DType> dtype) {
-    TensorInfo tensor = keep.tensor();
-    return dtype.isPresent() && tensor.dtype().isQuantizable() && tensor.dtype() != dtype.get()
-        ? new TensorPlan.Cast(tensor, dtype.get(), keep.reason())
+    SourceTensor tensor = keep.tensor();
+    if (dtype.isPresent() && tensor.dtype().isQuantizable() && tensor.dtype() != dtype.get()) {
+      return new TensorPlan.Cast(tensor, dtype.get(), keep.reason());
+    }
+    return tensor.quantized()
+        ? new TensorPlan.Cast(tensor, tensor.dtype(), keep.reason())
         : new TensorPlan.Keep(tensor, keep.reason());
   }
 
   private TensorPlan quantized(Decision.Quantize weight, Optional<QuantStorage> shared) {
-    TensorInfo tensor = weight.tensor();
+    SourceTensor tensor = weight.tensor();
     QuantStorage storage =
         shared.orElseGet(() -> storages.forWeight(weight.scheme(), tensor.shape()));
     return new TensorPlan.Quantize(

@@ -1,7 +1,6 @@
 package dev.nibble.converter;
 
 import dev.nibble.formats.DType;
-import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.storage.QuantStorage;
 import dev.nibble.formats.quant.storage.StoredTensor;
@@ -9,7 +8,7 @@ import java.util.List;
 
 /// What happens to one tensor of the source, and why.
 public sealed interface TensorPlan {
-  TensorInfo source();
+  SourceTensor source();
 
   /// Why, in a few words: `linear layer`, `--skip img_mod`, `norm`.
   String reason();
@@ -21,7 +20,7 @@ public sealed interface TensorPlan {
   String scheme();
 
   /// Copied as it is.
-  record Keep(TensorInfo source, String reason) implements TensorPlan {
+  record Keep(SourceTensor source, String reason) implements TensorPlan {
     @Override
     public long bytesOut() {
       return source.byteSize();
@@ -33,8 +32,8 @@ public sealed interface TensorPlan {
     }
   }
 
-  /// Rounded to another float type.
-  record Cast(TensorInfo source, DType target, String reason) implements TensorPlan {
+  /// Rounded to another float type, or decoded to one.
+  record Cast(SourceTensor source, DType target, String reason) implements TensorPlan {
     @Override
     public long bytesOut() {
       return target.byteSize(source.shape().elements());
@@ -48,7 +47,7 @@ public sealed interface TensorPlan {
 
   /// Quantized, into one or more stored tensors.
   record Quantize(
-      TensorInfo source,
+      SourceTensor source,
       QuantScheme quantScheme,
       QuantStorage storage,
       List<StoredTensor> stored,

@@ -1,5 +1,6 @@
 package dev.nibble.converter;
 
+import dev.nibble.formats.model.ModelFamily.Dialect;
 import dev.nibble.formats.quant.QuantSchemes;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -16,19 +17,27 @@ final class ConversionChild {
   private ConversionChild() {}
 
   /// @param args source, target, scheme, failpoint (`CONVERTING`, `COMMITTING`, `slice:N`, `none`),
-  ///   then `force` or nothing
+  ///   then `force`, `original` (names), or nothing
   public static void main(String[] args) throws InterruptedException {
     List<String> words = Arrays.asList(args);
-    ConversionRequest request =
+    ConversionRequest.Builder builder =
         ConversionRequest.builder(Path.of(args[0]))
             .output(Path.of(args[1]))
             .scheme(QuantSchemes.parse(args[2]))
-            .force(words.contains("force"))
-            .build();
+            .force(words.contains("force"));
+    if (words.contains("original")) {
+      builder.names(Dialect.ORIGINAL);
+    }
+    ConversionRequest request = builder.build();
     Failpoint failpoint = new Failpoint(args[3]);
     try {
       Converter converter = new Converter();
-      converter.run(converter.plan(request), failpoint, new Cancellation());
+      if (PipelinePlanner.isPipeline(request.source())) {
+        PipelinePlan plan = converter.plan(PipelineRequest.of(request));
+        converter.runPipelines(List.of(plan), failpoint, new Cancellation());
+      } else {
+        converter.run(converter.plan(request), failpoint, new Cancellation());
+      }
       System.out.println("PEAK " + failpoint.peak.get());
     } catch (IOException | RuntimeException e) {
       System.out.println("FAILED " + e.getMessage());

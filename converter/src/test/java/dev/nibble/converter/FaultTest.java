@@ -105,6 +105,33 @@ class FaultTest {
     assertSameFiles(before, target);
   }
 
+  /// A GGUF file has its header first: only its name tells that it is complete.
+  @ParameterizedTest
+  @ValueSource(strings = {"CONVERTING", "slice:20", "COMMITTING"})
+  void killedGgufLeavesNothingUnderTheTargetName(String failpoint) throws Exception {
+    Path file = folder.resolve("q.gguf");
+    List<String> args = List.of(source.toString(), file.toString(), "gguf:q8_0", failpoint);
+    try (ChildProcess child = ChildProcess.start("", args)) {
+      assertEquals("AT " + failpoint, child.line());
+      child.kill();
+    }
+    assertFalse(Files.exists(file));
+    assertSameFiles(Fixtures.path("models/emoji-qwen/transformer-qwen"), source);
+  }
+
+  @Test
+  @EnabledOnOs({OS.LINUX, OS.MAC})
+  void aFullDiskLeavesNoPartOfAGguf() throws Exception {
+    Path file = folder.resolve("q.gguf");
+    List<String> args = List.of(source.toString(), file.toString(), "gguf:q8_0", "none");
+    try (ChildProcess child = ChildProcess.start("ulimit -f 1000", args)) {
+      String line = child.line();
+      assertTrue(line.startsWith("FAILED ") && line.contains("ulimit -f"), line);
+      assertEquals(1, child.await());
+    }
+    assertEquals(List.of("transformer"), namesIn(folder));
+  }
+
   @Test
   @EnabledOnOs({OS.LINUX, OS.MAC})
   void aFullDiskFailsInOneLineAndLeavesNoLitter() throws Exception {

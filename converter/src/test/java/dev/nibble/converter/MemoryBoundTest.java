@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.nibble.converter.SparseCheckpoint.Weight;
+import dev.nibble.formats.Checkpoint;
+import dev.nibble.formats.Checkpoints;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -52,6 +54,54 @@ class MemoryBoundTest {
     }
     // 4 bits a weight, and 8 more for every 64 with double quantization.
     assertTrue(Files.size(target) > size * 4.125 / 16, "output has " + Files.size(target));
+    Files.delete(target);
+  }
+
+  /// Three weights of 1 GiB each that become one.
+  @Test
+  void joinedWeightsAreNeverWholeInMemory() throws Exception {
+    requireRoom(2 * GIB);
+    List<Weight> weights = new ArrayList<>();
+    weights.add(new Weight("layers.0.adaLN_modulation.0.weight", 64, 64));
+    for (String part : List.of("to_k", "to_q", "to_v")) {
+      weights.add(new Weight("layers.0.attention." + part + ".weight", 32768, 16384));
+    }
+    Path source = folder.resolve("parts.safetensors");
+    SparseCheckpoint.write(source, weights);
+    Path target = folder.resolve("joined.safetensors");
+    List<String> args = List.of(source.toString(), target.toString(), "nf4", "none", "original");
+    try (ChildProcess child = ChildProcess.start("", args)) {
+      String line = child.line();
+      assertTrue(line.startsWith("PEAK "), line);
+      assertEquals(0, child.await());
+      long peak = Long.parseLong(line.substring("PEAK ".length()));
+      System.out.printf("3 GiB joined: peak anonymous memory %d MiB%n", peak >> 20);
+      assertTrue(peak < GIB, "peak anonymous memory " + peak);
+    }
+    try (Checkpoint joined = Checkpoints.open(target)) {
+      assertTrue(joined.tensors().containsKey("layers.0.attention.qkv.weight"));
+    }
+    Files.delete(target);
+  }
+
+  /// One weight of 3 GiB in ggml's blocks, and back.
+  @Test
+  void ggufIsWrittenSliceBySlice() throws Exception {
+    requireRoom(3 * GIB);
+    Path source = folder.resolve("large.safetensors");
+    SparseCheckpoint.write(
+        source, List.of(new Weight("transformer_blocks.0.img_mod.1.weight", 65536, 24576)));
+    Path target = folder.resolve("large.gguf");
+    List<String> args = List.of(source.toString(), target.toString(), "gguf:q8_0", "none");
+    try (ChildProcess child = ChildProcess.start("", args)) {
+      String line = child.line();
+      assertTrue(line.startsWith("PEAK "), line);
+      assertEquals(0, child.await());
+      long peak = Long.parseLong(line.substring("PEAK ".length()));
+      System.out.printf("3 GiB to GGUF: peak anonymous memory %d MiB%n", peak >> 20);
+      assertTrue(peak < GIB, "peak anonymous memory " + peak);
+    }
+    assertTrue(Files.size(target) > 3 * GIB * 8.5 / 16, "output has " + Files.size(target));
     Files.delete(target);
   }
 

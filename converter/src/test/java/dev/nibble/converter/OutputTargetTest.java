@@ -88,7 +88,7 @@ class OutputTargetTest {
   }
 
   @Test
-  void originalNamesMakeNoDirectory() throws IOException {
+  void originalNamesMakeADirectoryWhereTheyAreKnown() throws IOException {
     Path config = model.resolve("config.json");
     Map<String, Shape> bundle =
         new LinkedHashMap<>(TestModels.fluxOriginal("model.diffusion_model."));
@@ -103,7 +103,17 @@ class OutputTargetTest {
             .orElseThrow()
             .reason());
     assertTrue(plan.notes().stream().anyMatch(note -> note.contains("ComfyUI")));
-    assertTrue(refusal(of(bundled).config(config)).contains("-o X.safetensors"));
+    ConversionPlan directory = plan(of(bundled).config(config));
+    assertTrue(directory.directory());
+    assertTrue(
+        directory.notes().stream().anyMatch(note -> note.contains("1 tensor left out")),
+        directory.notes().toString());
+    Map<String, Shape> untabled = new LinkedHashMap<>();
+    TestModels.linear(untabled, "joint_blocks.0.x_block.attn.qkv", 192, 64);
+    TestModels.linear(untabled, "joint_blocks.0.context_block.attn.qkv", 192, 64);
+    TestModels.linear(untabled, "joint_blocks.0.context_block.adaLN_modulation.1", 64, 64);
+    Path sd3 = TestModels.write(folder.resolve("sd3.safetensors"), untabled, DType.BF16);
+    assertTrue(refusal(of(sd3).form(OutputForm.DIRECTORY)).contains("-o X.safetensors"));
     Path original =
         TestModels.write(
             folder.resolve("original.safetensors"), TestModels.fluxOriginal(""), DType.BF16);

@@ -12,7 +12,8 @@ public enum FileKind {
   JSON(Optional.of("a JSON text: name a weights file, its index, or the model's directory")),
   GGUF(
       Optional.of(
-          "a GGUF file: nibble does not read it, name the safetensors file it was made from")),
+          "a GGUF file, where only a safetensors file will do: name it by itself, not as a part of"
+              + " a sharded model")),
   ZIP(
       Optional.of(
           "a zip archive, as torch.save writes: save the weights as safetensors, or fetch the"

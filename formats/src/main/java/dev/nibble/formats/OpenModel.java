@@ -31,12 +31,21 @@ public record OpenModel(
   /// Opens a file, an index, or a model directory. The caller closes.
   ///
   /// @throws UnsupportedException for a pipeline directory: name one of its components
+  public static OpenModel open(Path path) throws IOException {
+    return open(path, Optional.empty());
+  }
+
+  /// The same, for a model whose `config.json` may lie elsewhere.
+  ///
+  /// @param namedConfig instead of the one in the directory or beside the file
   // The record owns the arena, and its close() closes it.
   @SuppressWarnings("MustBeClosedChecker")
-  public static OpenModel open(Path path) throws IOException {
+  public static OpenModel open(Path path, Optional<Path> namedConfig) throws IOException {
     Optional<ModelDirectory.Model> directory = directory(path);
     Optional<ObjectNode> config =
-        directory.isPresent() ? read(directory.get().config()) : besideFile(path);
+        namedConfig.isPresent()
+            ? read(namedConfig)
+            : directory.isPresent() ? read(directory.get().config()) : besideFile(path);
     Checkpoint checkpoint = Checkpoints.open(path);
     Arena parts = Arena.ofShared();
     try {

@@ -16,6 +16,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -85,7 +86,7 @@ final class DequantizeCommand implements Callable<Integer> {
         new DequantizeRequest(
             source,
             type,
-            output.map(text -> QuantizeOptions.outputPath(spec, text)),
+            output.map(this::outputPath),
             output.map(QuantizeOptions::form).orElse(OutputForm.AUTO),
             force,
             maxShardSize.bytes(),
@@ -101,5 +102,14 @@ final class DequantizeCommand implements Callable<Integer> {
       DequantizePrinter.print(report, session.out());
     }
     return 0;
+  }
+
+  private Path outputPath(String text) {
+    if (text.endsWith(".gguf")) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--output " + text + ": plain tensors are written as safetensors: name X.safetensors");
+    }
+    return QuantizeOptions.outputPath(spec, text);
   }
 }

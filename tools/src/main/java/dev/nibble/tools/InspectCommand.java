@@ -4,7 +4,6 @@ import dev.nibble.formats.Checkpoint;
 import dev.nibble.formats.CheckpointFile;
 import dev.nibble.formats.Checkpoints;
 import dev.nibble.formats.NibbleException;
-import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.Text;
 import dev.nibble.tools.report.ByteSize;
 import dev.nibble.tools.report.ReportJson;
@@ -56,9 +55,9 @@ final class InspectCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     try (Checkpoint checkpoint = Checkpoints.open(model)) {
-      List<TensorInfo> shown = new ArrayList<>();
+      List<ListedTensor> shown = new ArrayList<>();
       Pattern filter = pattern(glob.orElse("*"));
-      for (TensorInfo tensor : checkpoint.tensors().values()) {
+      for (ListedTensor tensor : ListedTensor.of(checkpoint)) {
         if (filter.matcher(tensor.name()).matches()) {
           shown.add(tensor);
         }
@@ -68,11 +67,10 @@ final class InspectCommand implements Callable<Integer> {
             "%s: '%s' matches no tensor: without a pattern, inspect lists all names"
                 .formatted(model, Text.printable(glob.get())));
       }
-      Map<String, String> schemes = StoredSchemes.of(checkpoint.tensors());
       if (common.json) {
-        json(checkpoint, shown, schemes).print(session.out());
+        json(checkpoint, shown).print(session.out());
       } else {
-        print(checkpoint, shown, schemes);
+        print(checkpoint, shown);
       }
     }
     return 0;
@@ -97,16 +95,16 @@ final class InspectCommand implements Callable<Integer> {
     return Pattern.compile(regex.toString().replaceAll("(?:\\.\\*){2,}", ".*"), Pattern.DOTALL);
   }
 
-  private void print(Checkpoint checkpoint, List<TensorInfo> shown, Map<String, String> schemes) {
+  private void print(Checkpoint checkpoint, List<ListedTensor> shown) {
     PrintStream out = session.out();
     TextTable table = new TextTable("lrrll");
     table.row("dtype", "shape", "bytes", "scheme", "tensor");
-    for (TensorInfo tensor : shown) {
+    for (ListedTensor tensor : shown) {
       table.row(
-          tensor.dtype().toString(),
+          tensor.type(),
           tensor.shape().toString(),
           ByteSize.exact(tensor.byteSize()),
-          schemes.getOrDefault(tensor.name(), ""),
+          tensor.scheme(),
           Text.printable(tensor.name()));
     }
     table.print(out, 0);
@@ -130,16 +128,15 @@ final class InspectCommand implements Callable<Integer> {
     out.flush();
   }
 
-  private ReportJson json(
-      Checkpoint checkpoint, List<TensorInfo> shown, Map<String, String> schemes) {
+  private ReportJson json(Checkpoint checkpoint, List<ListedTensor> shown) {
     List<Path> files = checkpoint.files().stream().map(CheckpointFile::path).toList();
     ReportJson json = new ReportJson("inspect", files, List.of());
-    for (TensorInfo tensor : shown) {
+    for (ListedTensor tensor : shown) {
       json.add(
               tensor.name(),
               tensor.shape(),
-              tensor.dtype().toString(),
-              schemes.getOrDefault(tensor.name(), "none"),
+              tensor.type(),
+              tensor.scheme().isEmpty() ? "none" : tensor.scheme(),
               "as stored",
               tensor.byteSize(),
               tensor.byteSize())
@@ -165,20 +162,20 @@ final class InspectCommand implements Callable<Integer> {
     return json;
   }
 
-  private static Map<String, Sum> byDtype(List<TensorInfo> tensors) {
+  private static Map<String, Sum> byDtype(List<ListedTensor> tensors) {
     Map<String, Sum> sums = new TreeMap<>();
-    for (TensorInfo tensor : tensors) {
-      sums.merge(tensor.dtype().toString(), Sum.of(List.of(tensor)), Sum::plus);
+    for (ListedTensor tensor : tensors) {
+      sums.merge(tensor.type(), Sum.of(List.of(tensor)), Sum::plus);
     }
     return sums;
   }
 
   private record Sum(int tensors, long elements, long bytes) {
-    static Sum of(List<TensorInfo> tensors) {
+    static Sum of(List<ListedTensor> tensors) {
       return new Sum(
           tensors.size(),
           tensors.stream().mapToLong(tensor -> tensor.shape().elements()).sum(),
-          tensors.stream().mapToLong(TensorInfo::byteSize).sum());
+          tensors.stream().mapToLong(ListedTensor::byteSize).sum());
     }
 
     Sum plus(Sum other) {

@@ -2,9 +2,9 @@ package dev.nibble.tools;
 
 import dev.nibble.converter.ConversionPlan;
 import dev.nibble.converter.ConversionReport;
-import dev.nibble.converter.ConversionRequest;
-import dev.nibble.converter.Converter;
+import dev.nibble.converter.PipelineRequest;
 import dev.nibble.converter.internal.Version;
+import dev.nibble.tools.report.ComponentTable;
 import dev.nibble.tools.report.HtmlReport;
 import dev.nibble.tools.report.PlanPrinter;
 import dev.nibble.tools.report.ReportJson;
@@ -25,17 +25,21 @@ import picocli.CommandLine.Spec;
 /// `nibble quantize`: options to a request, a plan, a run, and its report.
 @Command(
     name = "quantize",
-    description = "Quantizes a safetensors checkpoint.",
+    description = "Quantizes a safetensors or GGUF checkpoint, or a whole pipeline.",
     sortOptions = false,
     customSynopsis = {
-      "quantize MODEL (--nf4 | --fp4 | --int8 | --scheme S)",
-      "                [--skip P]... [-o OUT] [options]"
+      "quantize MODEL (--nf4 | --fp4 | --int8 | --gguf MIX | --scheme S)",
+      "                [--skip P]... [-o OUT] [options]",
+      "quantize MODEL (SCHEME -o OUT)... [options]"
     },
     footer = {
       "",
       "Examples:",
       "  quantize model.safetensors --nf4 --skip img_mod",
       "  quantize transformer/ --int8 -o transformer-int8/",
+      "  quantize transformer/ --gguf Q4_K_M -o model-Q4_K_M.gguf",
+      "  quantize Z-Image/ --nf4 --component text_encoder=int8",
+      "  quantize transformer/ --nf4 -o a/ --int8 --names original -o b.safetensors",
       "  quantize model.safetensors --nf4 --scheme 'proj_out=int8' --dry-run"
     })
 final class QuantizeCommand implements Callable<Integer> {
@@ -85,50 +89,86 @@ final class QuantizeCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     if (dryRun && report.isPresent()) {
-      throw new ParameterException(
-          spec.commandLine(),
-          "--report shows a result and --dry-run makes none: leave one of them out");
+      throw wrong("--report shows a result and --dry-run makes none: leave one of them out");
     }
-    ConversionRequest request = options.request(dryRun);
+    List<PipelineRequest> requests = options.requests(dryRun);
+    if (report.isPresent() && requests.size() > 1) {
+      throw wrong("--report shows one output: leave it out, or write the outputs one by one");
+    }
     Optional<ReportFile> page = report.map(path -> new ReportFile(spec, path));
     page.ifPresent(ReportFile::requireWritable);
-    Converter converter = new Converter();
-    ConversionPlan plan = converter.plan(request);
+    Quantization quantization = Quantization.plan(requests);
+    List<ConversionPlan> plans = quantization.plans();
     if (page.isPresent()) {
-      page.get().requireFree(plan);
+      page.get().requireFree(plans.getFirst());
     }
     if (dryRun) {
-      show(plan);
-      if (Files.exists(plan.target()) && !options.isForced()) {
-        session.err().println("note: " + plan.target() + " exists: without --force it is kept");
-      }
+      showPlans(quantization);
       return 0;
     }
-    ConversionReport result;
+    List<ConversionReport> results;
     try (ProgressBar bar = new ProgressBar(session, quiet)) {
-      result = converter.run(plan, bar, session.interruption().conversion());
+      results = quantization.run(bar, session.interruption().conversion());
     }
     if (page.isPresent()) {
       List<String> arguments = spec.commandLine().getParseResult().originalArgs();
-      page.get().write(HtmlReport.of(result, arguments, Version.current()));
+      page.get().write(HtmlReport.of(results.getFirst(), arguments, Version.current()));
     }
-    show(result);
+    showResults(quantization, results);
     return 0;
   }
 
-  private void show(ConversionPlan plan) throws IOException {
+  private ParameterException wrong(String message) {
+    return new ParameterException(spec.commandLine(), message);
+  }
+
+  private void showPlans(Quantization quantization) throws IOException {
+    List<ConversionPlan> plans = quantization.plans();
     if (common.json) {
-      ReportJson.of(plan).print(session.out());
+      printJson(quantization, plans.stream().map(ReportJson::of).toList());
     } else if (!quiet) {
-      new PlanPrinter(session.out(), session.outStyle()).print(plan);
+      for (int i = 0; i < plans.size(); i++) {
+        separate(i);
+        quantization.components(i).ifPresent(this::print);
+        new PlanPrinter(session.out(), session.outStyle()).print(plans.get(i));
+      }
+    }
+    for (ConversionPlan plan : plans) {
+      if (Files.exists(plan.target()) && !options.isForced()) {
+        session.err().println("note: " + plan.target() + " exists: without --force it is kept");
+      }
     }
   }
 
-  private void show(ConversionReport result) throws IOException {
+  private void showResults(Quantization quantization, List<ConversionReport> results)
+      throws IOException {
     if (common.json) {
-      ReportJson.of(result).print(session.out());
+      printJson(quantization, results.stream().map(ReportJson::of).toList());
     } else if (!quiet) {
-      new SummaryPrinter(session.out(), session.outStyle()).print(result, verbose);
+      for (int i = 0; i < results.size(); i++) {
+        separate(i);
+        quantization.components(i).ifPresent(this::print);
+        new SummaryPrinter(session.out(), session.outStyle()).print(results.get(i), verbose);
+      }
+    }
+  }
+
+  private void printJson(Quantization quantization, List<ReportJson> reports) throws IOException {
+    for (int i = 0; i < reports.size(); i++) {
+      ReportJson report = reports.get(i);
+      quantization.components(i).ifPresent(table -> table.addTo(report));
+    }
+    ReportJson.print(reports, session.out());
+  }
+
+  private void print(ComponentTable table) {
+    table.print(session.out());
+  }
+
+  /// A line between the outputs.
+  private void separate(int output) {
+    if (output > 0) {
+      session.out().println();
     }
   }
 }

@@ -2,14 +2,10 @@ package dev.nibble.tools;
 
 import dev.nibble.converter.ConversionRequest;
 import dev.nibble.converter.ConversionRequest.OutputForm;
-import dev.nibble.converter.SchemeRule;
+import dev.nibble.converter.PipelineRequest;
 import dev.nibble.formats.DType;
 import dev.nibble.formats.model.ModelFamilies;
-import dev.nibble.formats.quant.FourBit;
-import dev.nibble.formats.quant.FourBitType;
-import dev.nibble.formats.quant.LlmInt8;
-import dev.nibble.formats.quant.QuantScheme;
-import dev.nibble.formats.quant.QuantSchemes;
+import dev.nibble.formats.model.ModelFamily.Dialect;
 import dev.nibble.tools.report.ByteSize;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -18,6 +14,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -28,11 +25,8 @@ import picocli.CommandLine.Spec.Target;
 /// The options of `quantize` that say what to convert and how, and the request they make.
 @Command
 final class QuantizeOptions {
-  private static final int DEFAULT_BLOCK_SIZE = 64;
-
   /// How files of weights end that others write.
-  private static final List<String> FOREIGN =
-      List.of(".gguf", ".ckpt", ".pt", ".pth", ".bin", ".onnx");
+  private static final List<String> FOREIGN = List.of(".ckpt", ".pt", ".pth", ".bin", ".onnx");
 
   @SuppressWarnings("NullAway.Init") // picocli sets it
   @Spec(Target.MIXEE)
@@ -42,39 +36,14 @@ final class QuantizeOptions {
   @Parameters(
       index = "0",
       paramLabel = "MODEL",
-      description = "A .safetensors file, a model directory, or a .safetensors.index.json.")
+      description =
+          "A .safetensors or .gguf file, a model or pipeline directory, or a"
+              + " .safetensors.index.json.")
   private Path model;
 
-  @Option(names = "--nf4", order = 1, description = "NormalFloat4, as bitsandbytes stores it.")
-  private boolean nf4;
-
-  @Option(names = "--fp4", order = 2, description = "4-bit float, as bitsandbytes stores it.")
-  private boolean fp4;
-
-  @Option(names = "--int8", order = 3, description = "LLM.int8, as bitsandbytes stores it.")
-  private boolean int8;
-
-  @Option(
-      names = "--scheme",
-      order = 4,
-      paramLabel = "[GLOB=]SCHEME",
-      description =
-          "Any scheme: nf4, fp4, int8, absmax8[:B], affine8[:B], bnb8-dynamic[:B]. With GLOB= only"
-              + " for the modules it matches; the last match wins.")
-  private List<String> schemes = List.of();
-
-  @Option(
-      names = "--block-size",
-      order = 5,
-      paramLabel = "N",
-      description = "Block size of --nf4 and --fp4: a power of two, 32 to 4096 (default 64).")
-  private Optional<Integer> blockSize = Optional.empty();
-
-  @Option(
-      names = "--no-double-quant",
-      order = 6,
-      description = "Leave the block maxima of --nf4 and --fp4 in float32.")
-  private boolean noDoubleQuant;
+  @SuppressWarnings("NullAway.Init") // picocli sets it
+  @Mixin
+  private SchemeOptions schemes;
 
   @Option(
       names = "--skip",
@@ -104,18 +73,21 @@ final class QuantizeOptions {
   private Optional<String> family = Optional.empty();
 
   @Option(
+      names = "--names",
+      order = 13,
+      paramLabel = "N",
+      description =
+          "The names of the output's tensors: diffusers, or original as single files have them."
+              + " Default: what the form of the output needs, else those of the source. Without a"
+              + " scheme only the names change.")
+  private Optional<String> names = Optional.empty();
+
+  @Option(
       names = "--config",
       order = 14,
       paramLabel = "FILE",
       description = "The model's config.json, where it does not lie beside the file.")
   private Optional<Path> config = Optional.empty();
-
-  @Option(
-      names = {"-o", "--output"},
-      order = 20,
-      paramLabel = "OUT",
-      description = "X.safetensors for one file, DIR/ for a directory. Default: beside the input.")
-  private Optional<String> output = Optional.empty();
 
   @Option(names = "--force", order = 21, description = "Replace an output that exists.")
   private boolean force;
@@ -148,39 +120,55 @@ final class QuantizeOptions {
   private boolean allowNonFinite;
 
   @Option(
+      names = "--allow-requantize",
+      order = 25,
+      description = "Decode a source that is quantized already, and quantize it anew.")
+  private boolean allowRequantize;
+
+  @Option(
       names = "--hash-source",
       order = 26,
       description = "Put the SHA-256 of the whole source into the provenance.")
   private boolean hashSource;
 
   @SuppressWarnings("NullAway.Init") // given by its default
-  @picocli.CommandLine.Mixin
+  @Mixin
   private MachineOptions machine;
 
-  /// The request that the options describe.
+  /// The requests that the options describe, one for each output.
   ///
   /// @param dryRun whether nothing will be written, so that an output that exists is in no danger
   /// @throws ParameterException if they contradict each other
-  ConversionRequest request(boolean dryRun) {
+  List<PipelineRequest> requests(boolean dryRun) {
+    return schemes.wishes(model, names.isEmpty()).stream()
+        .map(wish -> request(wish, dryRun))
+        .toList();
+  }
+
+  private PipelineRequest request(SchemeOptions.Wish wish, boolean dryRun) {
     ConversionRequest.Builder builder =
         ConversionRequest.builder(model)
-            .schemes(rules())
+            .schemes(wish.rules())
             .skip(patterns("--skip", skip))
             .only(patterns("--only", only))
             .keepSensitive(keepSensitive)
             .force(force || dryRun)
             .allowNonFinite(allowNonFinite)
+            .allowRequantize(allowRequantize)
             .hashSource(hashSource)
             .maxShardBytes(maxShardSize.bytes())
             .threads(machine.threads(spec))
             .memoryBytes(machine.memoryBytes());
+    wish.gguf().ifPresent(builder::gguf);
+    wish.imatrix().ifPresent(builder::imatrix);
     family.ifPresent(id -> builder.family(knownFamily(id)));
+    names.ifPresent(name -> builder.names(dialect(name)));
     config.ifPresent(builder::config);
-    output.ifPresent(text -> builder.output(outputPath(spec, text)).form(form(text)));
+    wish.output().ifPresent(text -> builder.output(outputPath(spec, text)).form(form(text)));
     dtype.ifPresent(name -> builder.keptDtype(floatType(spec, "--dtype", name, "bf16")));
     computeDtype.ifPresent(
         name -> builder.computeDtype(floatType(spec, "--compute-dtype", name, "bf16, f16, f32")));
-    return builder.build();
+    return new PipelineRequest(builder.build(), wish.components());
   }
 
   /// Whether an output that exists may be replaced.
@@ -198,6 +186,15 @@ final class QuantizeOptions {
     throw wrong("--family takes %s, not '%s'".formatted(String.join(", ", known), id));
   }
 
+  private Dialect dialect(String name) {
+    for (Dialect dialect : List.of(Dialect.LIBRARY, Dialect.ORIGINAL)) {
+      if (dialect.optionName().equals(name)) {
+        return dialect;
+      }
+    }
+    throw wrong("--names takes diffusers or original, not '%s'".formatted(name));
+  }
+
   /// The path of an output that nibble can write.
   static Path outputPath(CommandSpec spec, String output) {
     if (output.isBlank()) {
@@ -208,16 +205,16 @@ final class QuantizeOptions {
     if (FOREIGN.stream().anyMatch(lower::endsWith) && !Files.isDirectory(Path.of(output))) {
       throw new ParameterException(
           spec.commandLine(),
-          "--output %s: only .safetensors files and directories are written: name X.safetensors or"
+          "--output %s: only .safetensors and .gguf files and directories are written: name"
                   .formatted(output)
-              + " DIR/");
+              + " X.safetensors, X.gguf or DIR/");
     }
     return Path.of(output);
   }
 
   /// The form that the spelling of an output asks for.
   static OutputForm form(String output) {
-    if (output.endsWith(".safetensors")) {
+    if (output.endsWith(".safetensors") || output.endsWith(".gguf")) {
       return OutputForm.FILE;
     }
     return output.endsWith("/") || Files.isDirectory(Path.of(output))
@@ -237,33 +234,6 @@ final class QuantizeOptions {
         spec.commandLine(), "%s takes %s, not '%s'".formatted(option, allowed, name));
   }
 
-  private List<SchemeRule> rules() {
-    List<SchemeRule> rules = new ArrayList<>();
-    Optional<QuantScheme> base = Optional.empty();
-    for (QuantScheme scheme : flags()) {
-      requireNone(base, scheme.id());
-      base = Optional.of(scheme);
-    }
-    for (String text : schemes) {
-      int equals = text.lastIndexOf('=');
-      QuantScheme scheme = parse(text.substring(equals + 1));
-      if (equals < 0) {
-        requireNone(base, text);
-        base = Optional.of(scheme);
-      } else {
-        rules.add(new SchemeRule(pattern("--scheme", text.substring(0, equals)), scheme));
-      }
-    }
-    base.ifPresent(scheme -> rules.addFirst(new SchemeRule("*", scheme)));
-    if (rules.isEmpty()) {
-      throw wrong(
-          ("say which scheme: --nf4, --fp4, --int8, or --scheme with absmax8[:B], affine8[:B] or"
-                  + " bnb8-dynamic[:B]; for example: quantize %s --nf4")
-              .formatted(model));
-    }
-    return rules;
-  }
-
   /// The patterns of an option that takes several, separated by commas.
   private List<String> patterns(String option, List<String> values) {
     return values.stream()
@@ -277,59 +247,6 @@ final class QuantizeOptions {
       throw wrong(option + " takes a module pattern, not an empty text");
     }
     return text.strip();
-  }
-
-  private List<QuantScheme> flags() {
-    List<QuantScheme> flags = new ArrayList<>();
-    int size = blockSize.orElse(DEFAULT_BLOCK_SIZE);
-    if (Integer.bitCount(size) != 1 || size < 32 || size > 4096) {
-      throw wrong("--block-size takes a power of two from 32 to 4096, not " + size);
-    }
-    if (nf4) {
-      flags.add(new FourBit(FourBitType.NF4, size, !noDoubleQuant));
-    }
-    if (fp4) {
-      flags.add(new FourBit(FourBitType.FP4, size, !noDoubleQuant));
-    }
-    if (flags.isEmpty() && (blockSize.isPresent() || noDoubleQuant)) {
-      throw wrong(
-          "--block-size and --no-double-quant belong to --nf4 and --fp4; the other schemes take"
-              + " their block size as in --scheme absmax8:128");
-    }
-    if (int8) {
-      flags.add(new LlmInt8());
-    }
-    return flags;
-  }
-
-  private void requireNone(Optional<QuantScheme> base, String second) {
-    if (base.isPresent()) {
-      throw wrong(
-          ("two schemes for every layer, %s and %s: name the layers of the second one, as in"
-                  + " --scheme 'GLOB=%s'")
-              .formatted(base.get().id(), second, second));
-    }
-  }
-
-  private QuantScheme parse(String text) {
-    try {
-      return QuantSchemes.parse(text);
-    } catch (IllegalArgumentException e) {
-      String lower = text.toLowerCase(java.util.Locale.ROOT);
-      if (!lower.equals(text) && isScheme(lower)) {
-        throw wrong("--scheme %s: unknown scheme: did you mean %s?".formatted(text, lower));
-      }
-      throw new ParameterException(spec.commandLine(), "--scheme " + text + ": " + e.getMessage());
-    }
-  }
-
-  private static boolean isScheme(String text) {
-    try {
-      QuantSchemes.parse(text);
-      return true;
-    } catch (IllegalArgumentException _) {
-      return false;
-    }
   }
 
   private ParameterException wrong(String message) {

@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.nibble.converter.Cancellation;
 import dev.nibble.converter.ConversionRequest;
 import dev.nibble.converter.Converter;
+import dev.nibble.converter.GgufMix;
 import dev.nibble.fixtures.Fixtures;
 import dev.nibble.formats.quant.QuantSchemes;
 import dev.nibble.runtime.GenerationRequest;
@@ -61,6 +62,30 @@ class QuantizedPictureTest {
             ImageMetrics.psnr(draw(dense, prompt, 1000 + i), draw(quantized, prompt, 1000 + i));
         assertEquals(expected.get(i).path("psnr_to_dense_db").doubleValue(), psnr, 0.1, prompt);
       }
+    }
+  }
+
+  /// A GGUF file with the names that ComfyUI wants, drawn from as it lies.
+  @Test
+  void ggufWithOriginalNamesDrawsThePicture() throws IOException {
+    Converter converter = new Converter();
+    Path gguf = folder.resolve("z-Q8_0.gguf");
+    converter.run(
+        converter.plan(
+            ConversionRequest.builder(MODEL.resolve("transformer"))
+                .gguf(GgufMix.Q8_0)
+                .output(gguf)
+                .build()),
+        (_, _, _) -> {},
+        new Cancellation());
+    PipelineOptions options = PipelineOptions.defaults();
+    try (Pipeline dense = Pipeline.open(MODEL, options);
+        Pipeline quantized = Pipeline.open(MODEL, options.withTransformer(gguf))) {
+      String weights = quantized.components().get(1).weights();
+      assertTrue(weights.startsWith("gguf:q8_0 x 48"), weights);
+      double psnr =
+          ImageMetrics.psnr(draw(dense, "red apple", 1000), draw(quantized, "red apple", 1000));
+      assertTrue(psnr > 40, "8-bit weights change little, but PSNR is " + psnr);
     }
   }
 }

@@ -30,23 +30,12 @@ final class CompareJob implements Job {
     this.first = first;
     this.second = second;
     this.readable = first.readable() && second.readable();
-    long alignment = leastCommonMultiple(first.alignment(), second.alignment());
+    long alignment = TensorJob.leastCommonMultiple(first.alignment(), second.alignment());
     long wanted = budget.sliceBytes() / (2 * Float.BYTES);
     this.elementsPerSlice = Math.max(alignment, wanted / alignment * alignment);
     this.errors =
         new AtomicReferenceArray<>(
             Math.toIntExact(Math.max(1, Math.ceilDiv(units(), elementsPerSlice))));
-  }
-
-  private static long leastCommonMultiple(long a, long b) {
-    long x = a;
-    long y = b;
-    while (y != 0) {
-      long rest = x % y;
-      x = y;
-      y = rest;
-    }
-    return a / x * b;
   }
 
   @Override

@@ -10,16 +10,15 @@ import dev.nibble.converter.DequantizeRequest;
 import dev.nibble.converter.MemoryBudget;
 import dev.nibble.converter.ProgressListener;
 import dev.nibble.converter.ProgressListener.Stage;
+import dev.nibble.converter.SourceTensor;
 import dev.nibble.converter.TensorPlan;
 import dev.nibble.formats.CheckpointFile;
+import dev.nibble.formats.CheckpointWriter;
 import dev.nibble.formats.DType;
 import dev.nibble.formats.OpenModel;
-import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.diffusers.ModelDirectory;
 import dev.nibble.formats.io.PendingOutput;
-import dev.nibble.formats.quant.QuantizedTensor;
 import dev.nibble.formats.quant.storage.LogicalTensor;
-import dev.nibble.formats.safetensors.SafetensorsWriter;
 import dev.nibble.formats.safetensors.ShardIndex;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -105,16 +104,13 @@ public final class DequantizeRun {
   private List<TensorPlan> plan(OpenModel source) {
     List<TensorPlan> plans = new ArrayList<>();
     boolean found = false;
-    for (Map.Entry<String, LogicalTensor> entry : source.tensors().entrySet()) {
-      switch (entry.getValue()) {
+    for (LogicalTensor logical : source.tensors().values()) {
+      switch (logical) {
         case LogicalTensor.Dense dense ->
-            plans.add(new TensorPlan.Keep(dense.info(), "not quantized"));
+            plans.add(new TensorPlan.Keep(SourceTensor.of(dense), "not quantized"));
         case LogicalTensor.Quantized quantized -> {
-          QuantizedTensor tensor = quantized.tensor();
-          DType dtype = request.dtype().orElse(tensor.dtype());
-          long bytes = quantized.stored().stream().mapToLong(TensorInfo::byteSize).sum();
-          var info = new TensorInfo(entry.getKey(), tensor.dtype(), tensor.shape(), 0, 0, bytes);
-          plans.add(new TensorPlan.Cast(info, dtype, REASON));
+          DType dtype = request.dtype().orElse(quantized.tensor().dtype());
+          plans.add(new TensorPlan.Cast(SourceTensor.of(quantized, dtype), dtype, REASON));
           found = true;
         }
       }
@@ -129,7 +125,7 @@ public final class DequantizeRun {
   private List<DequantizeReport.Tensor> tensors(OpenModel source, List<TensorPlan> plans) {
     List<DequantizeReport.Tensor> tensors = new ArrayList<>();
     for (TensorPlan plan : plans) {
-      TensorInfo info = plan.source();
+      SourceTensor info = plan.source();
       boolean decoded = plan instanceof TensorPlan.Cast;
       String scheme =
           source.tensors().get(info.name()) instanceof LogicalTensor.Quantized quantized
@@ -154,7 +150,7 @@ public final class DequantizeRun {
   private Path beside(boolean directory) {
     Path source = request.source().toAbsolutePath().normalize();
     String name = String.valueOf(source.getFileName());
-    for (String suffix : List.of(INDEX_SUFFIX, SUFFIX)) {
+    for (String suffix : List.of(INDEX_SUFFIX, SUFFIX, ".gguf")) {
       if (name.endsWith(suffix)) {
         name = name.substring(0, name.length() - suffix.length());
       }
@@ -189,7 +185,7 @@ public final class DequantizeRun {
           directory
               ? OutputFile.shards(base, plans, request.maxShardBytes())
               : List.of(new OutputFile(String.valueOf(target.getFileName()), plans));
-      Map<String, String> metadata = new LinkedHashMap<>(source.checkpoint().metadata());
+      Map<String, String> metadata = new LinkedHashMap<>(Provenance.kept(source.checkpoint()));
       metadata.remove(Provenance.KEY); // it tells of quantized tensors
       metadata.putIfAbsent("format", "pt");
       List<ShardPlan> shards = new ArrayList<>();
@@ -203,38 +199,33 @@ public final class DequantizeRun {
     }
 
     private void writeShards(List<ShardPlan> shards) throws IOException {
-      List<SafetensorsWriter> writers = new ArrayList<>();
+      List<CheckpointWriter> writers = new ArrayList<>();
       try {
         List<Job> jobs = new ArrayList<>();
         for (ShardPlan shard : shards) {
           String name = shard.file().name();
           Path file = directory ? output.path().resolve(name) : output.path();
           Path shown = directory ? target.resolve(name) : target;
-          SafetensorsWriter writer = SafetensorsWriter.create(file, shard.layout(), shown);
+          CheckpointWriter writer = shard.layout().create(file, shown);
           writers.add(writer);
           outputs.add(shown);
           shard.file().tensors().forEach(plan -> jobs.add(job(plan, writer)));
         }
         new SlicePipeline(request.threads(), listener, cancellation).run(jobs);
-        for (SafetensorsWriter writer : writers) {
+        for (CheckpointWriter writer : writers) {
           requireNotCancelled();
           writer.finish();
         }
       } finally {
-        for (SafetensorsWriter writer : writers) {
+        for (CheckpointWriter writer : writers) {
           writer.close();
         }
       }
     }
 
-    private Job job(TensorPlan plan, SafetensorsWriter writer) {
-      LogicalTensor tensor = source.tensors().get(plan.source().name());
-      if (tensor instanceof LogicalTensor.Quantized quantized
-          && plan instanceof TensorPlan.Cast cast) {
-        return new DecodeJob(
-            cast.source().name(), quantized.tensor(), cast.target(), writer, budget.sliceBytes());
-      }
-      return new CopyJob(source.checkpoint(), plan.source(), writer, budget.sliceBytes());
+    private Job job(TensorPlan plan, CheckpointWriter writer) {
+      Sink copy = new CopySink(plan.source(), writer);
+      return new TensorJob(source, plan.source(), List.of(copy), budget.sliceBytes());
     }
 
     private void writeOthers(String base, List<ShardPlan> shards, long bytes) throws IOException {

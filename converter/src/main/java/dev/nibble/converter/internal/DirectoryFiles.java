@@ -15,32 +15,45 @@ import java.util.TreeMap;
 /// The files of an output directory other than the weights: configuration, shard index, and what is
 /// copied from the source directory.
 final class DirectoryFiles {
+  private static final String CONFIGURATION = "config.json";
+
   private final ConversionPlan plan;
 
   DirectoryFiles(ConversionPlan plan) {
     this.plan = plan;
   }
 
-  /// Writes them into a folder; returns their final paths.
+  /// Writes them into a folder.
   ///
   /// @param tensorBytes bytes of all tensors written, for the index
-  List<Path> write(Path folder, List<ShardPlan> shards, long tensorBytes) throws IOException {
-    List<Path> written = new ArrayList<>();
+  void write(Path folder, List<ShardPlan> shards, long tensorBytes) throws IOException {
     for (Map.Entry<String, Path> copy : plan.copied().entrySet()) {
       Files.copy(copy.getValue(), folder.resolve(copy.getKey()));
-      written.add(plan.target().resolve(copy.getKey()));
     }
     Optional<String> configuration = plan.configuration();
     if (configuration.isPresent()) {
-      Files.writeString(folder.resolve("config.json"), configuration.get());
-      written.add(plan.target().resolve("config.json"));
+      Files.writeString(folder.resolve(CONFIGURATION), configuration.get());
     }
     if (shards.size() > 1) {
-      String name = plan.baseName() + ".safetensors.index.json";
-      index(shards, tensorBytes).write(folder.resolve(name));
-      written.add(plan.target().resolve(name));
+      index(shards, tensorBytes).write(folder.resolve(indexName()));
     }
-    return written;
+  }
+
+  /// Their final paths.
+  List<Path> paths(List<ShardPlan> shards) {
+    List<Path> paths = new ArrayList<>();
+    plan.copied().keySet().forEach(name -> paths.add(plan.target().resolve(name)));
+    if (plan.configuration().isPresent()) {
+      paths.add(plan.target().resolve(CONFIGURATION));
+    }
+    if (shards.size() > 1) {
+      paths.add(plan.target().resolve(indexName()));
+    }
+    return paths;
+  }
+
+  private String indexName() {
+    return plan.baseName() + ".safetensors.index.json";
   }
 
   private static ShardIndex index(List<ShardPlan> shards, long tensorBytes) {

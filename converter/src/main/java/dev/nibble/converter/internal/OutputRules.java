@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
 
@@ -51,17 +52,49 @@ public final class OutputRules {
         boolean ours =
             name.equals("config.json") || others.contains(name) || isWeights(name, baseName);
         if (!ours || !Files.isRegularFile(entry)) {
-          throw new ConversionException(
-              directory
-                  + ": holds '"
-                  + name
-                  + "', which is no file of this output, so --force does not replace it: choose another"
-                  + " -o, or move that file away");
+          throw lost(directory, name);
         }
       }
     } catch (IOException e) {
       throw IoErrors.at(directory, e);
     }
+  }
+
+  /// The same for a pipeline's directory.
+  ///
+  /// @param copied paths of files, `/` between their parts, that the output will have
+  /// @param converted what the weight files of a component's directory are called, by its name;
+  ///   also more paths of files, with anything
+  /// @throws ConversionException naming a file that would be lost
+  public static void requireReplaceableTree(
+      Path directory, Set<String> copied, Map<String, String> converted) throws IOException {
+    try (Stream<Path> entries = Files.walk(directory)) {
+      for (Path entry : entries.filter(file -> !Files.isDirectory(file)).sorted().toList()) {
+        Path path = directory.relativize(entry);
+        String name = path.toString().replace('\\', '/');
+        Path folder = path.getParent();
+        String base = folder == null ? null : converted.get(folder.toString());
+        String file = String.valueOf(path.getFileName());
+        boolean ours =
+            copied.contains(name)
+                || converted.containsKey(name)
+                || (base != null && (file.equals("config.json") || isWeights(file, base)));
+        if (!ours || !Files.isRegularFile(entry)) {
+          throw lost(directory, name);
+        }
+      }
+    } catch (IOException e) {
+      throw IoErrors.at(directory, e);
+    }
+  }
+
+  private static ConversionException lost(Path directory, String name) {
+    return new ConversionException(
+        directory
+            + ": holds '"
+            + name
+            + "', which is no file of this output, so --force does not replace it: choose another"
+            + " -o, or move that file away");
   }
 
   private static boolean isWeights(String name, String baseName) {

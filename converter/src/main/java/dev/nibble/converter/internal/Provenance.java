@@ -9,6 +9,8 @@ import dev.nibble.converter.SchemeRule;
 import dev.nibble.converter.TensorPlan;
 import dev.nibble.formats.Checkpoint;
 import dev.nibble.formats.CheckpointFile;
+import dev.nibble.formats.gguf.GgufCheckpoint;
+import dev.nibble.formats.gguf.GgufValue;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -26,6 +28,9 @@ import java.util.Map;
 public final class Provenance {
   /// Metadata key of the record.
   public static final String KEY = "nibble";
+
+  /// Describes quantized layers of the source, which the output holds otherwise.
+  private static final String COMFY_METADATA = "_quantization_metadata";
 
   private static final long HASH_CHUNK = 1L << 26;
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -55,11 +60,25 @@ public final class Provenance {
     return new Provenance(plan, hashes);
   }
 
+  /// The metadata of a source that its outputs keep. That of a GGUF file is about its own types and
+  /// tokens.
+  static Map<String, String> kept(Checkpoint source) {
+    return source instanceof GgufCheckpoint ? Map.of() : source.metadata();
+  }
+
+  /// What a GGUF file says of its origin.
+  Map<String, GgufValue> ggufMetadata(OutputFile file) throws IOException {
+    return Map.of(KEY, GgufValue.text(JSON.writeValueAsString(record(file))));
+  }
+
   /// The metadata of one output file: the source's own, `format` (which loaders insist on), and the
   /// record of the tensors in this file.
   public Map<String, String> metadata(Map<String, String> source, OutputFile file)
       throws IOException {
     Map<String, String> metadata = new LinkedHashMap<>(source);
+    if (plan.tensors().stream().anyMatch(tensor -> tensor.source().quantized())) {
+      metadata.remove(COMFY_METADATA);
+    }
     metadata.putIfAbsent("format", "pt");
     metadata.put(KEY, JSON.writeValueAsString(record(file)));
     return metadata;
@@ -73,12 +92,18 @@ public final class Provenance {
     for (SchemeRule rule : request.schemes()) {
       options.withArray("schemes").add(rule.pattern() + "=" + rule.scheme().id());
     }
+    request.gguf().ifPresent(mix -> options.put("gguf", mix.name()));
+    request.imatrix().ifPresent(path -> options.put("imatrix", String.valueOf(path.getFileName())));
     request.skip().forEach(options.putArray("skip")::add);
     request.only().forEach(options.putArray("only")::add);
     options.put("keep_sensitive", request.keepSensitive()).put("family", plan.family());
+    request.names().ifPresent(names -> options.put("names", names.optionName()));
     request.keptDtype().ifPresent(dtype -> options.put("dtype", dtype.name()));
     request.computeDtype().ifPresent(dtype -> options.put("compute_dtype", dtype.name()));
     options.put("allow_non_finite", request.allowNonFinite());
+    if (request.allowRequantize()) {
+      options.put("allow_requantize", true);
+    }
     for (SourceHash source : sources) {
       ObjectNode entry = record.withArray("sources").addObject();
       entry.put("name", source.name()).put("size", source.size());

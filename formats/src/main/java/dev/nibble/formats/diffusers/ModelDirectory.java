@@ -42,9 +42,22 @@ public sealed interface ModelDirectory {
   ///
   /// @param components the subdirectories that `model_index.json` names and that hold weights, by
   ///   name
-  record Pipeline(Path path, List<Path> components) implements ModelDirectory {
+  /// @param settings the other subdirectories that it names: scheduler, tokenizer, weights of other
+  ///   formats; by name
+  /// @param strangers subdirectories that it does not name
+  /// @param others the files beside them that are no weights, `model_index.json` first of all
+  record Pipeline(
+      Path path,
+      List<Path> components,
+      List<Path> settings,
+      List<Path> strangers,
+      List<Path> others)
+      implements ModelDirectory {
     public Pipeline {
       components = List.copyOf(components);
+      settings = List.copyOf(settings);
+      strangers = List.copyOf(strangers);
+      others = List.copyOf(others);
     }
 
     /// Why this directory can't be taken for one model, and which of its parts can.
@@ -90,7 +103,7 @@ public sealed interface ModelDirectory {
     List<Path> files = list(directory);
     Path index = directory.resolve("model_index.json");
     if (Files.isRegularFile(index)) {
-      return new Pipeline(directory, components(files, ConfigFile.keys(index)));
+      return pipeline(directory, files, ConfigFile.keys(index));
     }
     Path configFile = directory.resolve("config.json");
     Optional<Path> config =
@@ -100,16 +113,22 @@ public sealed interface ModelDirectory {
     return new Model(directory, kind, weights, config, WeightFiles.others(files));
   }
 
-  private static List<Path> components(List<Path> entries, Set<String> names) throws IOException {
-    List<Path> found = new ArrayList<>();
+  private static Pipeline pipeline(Path directory, List<Path> entries, Set<String> names)
+      throws IOException {
+    List<Path> components = new ArrayList<>();
+    List<Path> settings = new ArrayList<>();
+    List<Path> strangers = new ArrayList<>();
     for (Path entry : entries) {
-      if (names.contains(entry.getFileName().toString())
-          && Files.isDirectory(entry)
-          && WeightFiles.present(list(entry))) {
-        found.add(entry);
+      String name = entry.getFileName().toString();
+      if (Files.isDirectory(entry) && !name.startsWith(".")) {
+        List<Path> kind =
+            !names.contains(name)
+                ? strangers
+                : WeightFiles.present(list(entry)) ? components : settings;
+        kind.add(entry);
       }
     }
-    return found;
+    return new Pipeline(directory, components, settings, strangers, WeightFiles.others(entries));
   }
 
   private static List<Path> list(Path directory) throws IOException {

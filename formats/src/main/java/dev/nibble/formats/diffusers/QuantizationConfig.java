@@ -14,6 +14,7 @@ import dev.nibble.formats.quant.LlmInt8;
 import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.storage.BitsAndBytesStorage;
 import dev.nibble.formats.quant.storage.CompressedTensorsStorage;
+import dev.nibble.formats.quant.storage.GgufStorage;
 import dev.nibble.formats.quant.storage.NibbleStorage;
 import dev.nibble.formats.quant.storage.QuantStorage;
 import java.util.ArrayList;
@@ -55,6 +56,7 @@ public final class QuantizationConfig {
       case BitsAndBytesStorage _ -> bitsAndBytes(modules.values(), kept, computeDtype);
       case CompressedTensorsStorage _ -> compressedTensors(modules, kept);
       case NibbleStorage own -> nibble(own, modules.values(), kept);
+      case GgufStorage _ -> throw new IllegalArgumentException("a GGUF file describes itself");
     };
   }
 
@@ -66,6 +68,15 @@ public final class QuantizationConfig {
     ObjectNode merged = config.deepCopy();
     merged.set(KEY, quantization);
     return PythonJson.sortedAndIndented(merged);
+  }
+
+  /// The text of a `config.json` whose weights are not quantized, formatted in the same way.
+  ///
+  /// @param config the source's configuration; not changed
+  public static String without(ObjectNode config) {
+    ObjectNode plain = config.deepCopy();
+    plain.remove(KEY);
+    return PythonJson.sortedAndIndented(plain);
   }
 
   /// Whether a configuration says that its weights are quantized.

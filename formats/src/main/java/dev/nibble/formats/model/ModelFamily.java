@@ -62,7 +62,16 @@ public interface ModelFamily {
     /// The names of the diffusers or transformers class: what a model directory needs.
     LIBRARY,
     /// The names of the original code, as ComfyUI and most single files have them.
-    ORIGINAL
+    ORIGINAL;
+
+    /// As `--names` takes it.
+    public String optionName() {
+      return switch (this) {
+        case NONE -> "none";
+        case LIBRARY -> "diffusers";
+        case ORIGINAL -> "original";
+      };
+    }
   }
 
   /// Turns the module path of the file into the module path of a class that opens it.

@@ -1,8 +1,11 @@
 package dev.nibble.formats.quant;
 
 import dev.nibble.formats.Text;
+import dev.nibble.formats.quant.ggml.GgmlType;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Collectors;
 
 /// The schemes by the names that the command line and files use: the inverse of {@link
 /// QuantScheme#id()}.
@@ -11,7 +14,7 @@ public final class QuantSchemes {
 
   private static final String FORMS =
       "nf4[:BLOCK][:plain], fp4[:BLOCK][:plain], int8, absmax8[:BLOCK], affine8[:BLOCK],"
-          + " bnb8-dynamic[:BLOCK]";
+          + " bnb8-dynamic[:BLOCK], gguf:TYPE";
 
   private QuantSchemes() {}
 
@@ -23,6 +26,7 @@ public final class QuantSchemes {
   /// | `int8` | {@link LlmInt8} | a row |
   /// | `absmax8[:B]`, `affine8[:B]` | {@link AbsmaxInt8}, {@link AffineInt8} | a row |
   /// | `bnb8-dynamic[:B]` | {@link DynamicInt8} | 4096 |
+  /// | `gguf:TYPE` | {@link GgmlBlock} of that ggml type, `gguf:q8_0` | of the type |
   ///
   /// @throws IllegalArgumentException with a line that lists the names, if there is none such, or
   ///   that says which block sizes the scheme has
@@ -40,8 +44,24 @@ public final class QuantSchemes {
       case "affine8" -> new AffineInt8(onlyBlock(text, words).orElse(0));
       case "bnb8-dynamic" ->
           new DynamicInt8(onlyBlock(text, words).orElse(DynamicInt8.DEFAULT_BLOCK_SIZE));
+      case GgmlBlock.PREFIX -> new GgmlBlock(ggmlType(text, words));
       default -> throw unknown(text);
     };
+  }
+
+  private static GgmlType ggmlType(String text, List<String> words) {
+    requireWords(text, words, 2);
+    return GgmlType.named(words.getLast())
+        .filter(GgmlType::isQuantized)
+        .orElseThrow(() ->
+            new IllegalArgumentException(
+                "unknown scheme '"
+                    + Text.printable(text)
+                    + "': of ggml's types nibble writes "
+                    + Arrays.stream(GgmlType.values())
+                        .filter(GgmlType::isQuantized)
+                        .map(GgmlType::label)
+                        .collect(Collectors.joining(", "))));
   }
 
   private static FourBit fourBit(FourBitType type, String text, List<String> words) {

@@ -6,6 +6,7 @@ import dev.nibble.formats.FileKind;
 import dev.nibble.formats.FormatException;
 import dev.nibble.formats.FormatException.Where;
 import dev.nibble.formats.TensorInfo;
+import dev.nibble.formats.internal.MappedFile;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
@@ -110,7 +111,7 @@ public final class SafetensorsCheckpoint implements Checkpoint {
           }
         }
         header.metadata().forEach(metadata::putIfAbsent);
-        files.add(file.describe(header));
+        files.add(new CheckpointFile(file.path(), file.bytes().byteSize(), header.headerSize()));
       }
       return new SafetensorsCheckpoint(mapped, files, tensors, metadata);
     } catch (RuntimeException e) {

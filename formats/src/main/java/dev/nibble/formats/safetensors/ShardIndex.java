@@ -3,6 +3,7 @@ package dev.nibble.formats.safetensors;
 import com.fasterxml.jackson.core.JsonToken;
 import dev.nibble.formats.FormatException;
 import dev.nibble.formats.Text;
+import dev.nibble.formats.internal.MappedFile;
 import dev.nibble.formats.internal.StrictJson;
 import dev.nibble.formats.io.IoErrors;
 import java.io.IOException;

@@ -6,13 +6,12 @@ import dev.nibble.formats.FormatException;
 import dev.nibble.formats.OpenModel;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.TensorInfo;
-import dev.nibble.formats.internal.simd.FloatReader;
-import dev.nibble.formats.quant.QuantizedTensor;
 import dev.nibble.formats.quant.storage.LogicalTensor;
 import dev.nibble.runtime.tensor.LinearWeight;
 import dev.nibble.runtime.tensor.Tensor;
 import dev.nibble.runtime.tensor.WeightSource;
 import dev.nibble.runtime.tensor.WeightStore;
+import dev.nibble.runtime.weights.StoredWeights.Stored;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -28,29 +27,37 @@ import java.util.stream.Collectors;
 /// their stored form, dense or quantized; small parameters are copied. Owns the mapping and the
 /// weights made from it: whoever opens it closes it, after the model that uses it.
 ///
-/// Names are those of the checkpoint. A tensor that is missing or has another shape than the
-/// model's configuration wants is a {@link FormatException} that names the file, the tensor and
-/// what to do.
+/// Names are those of diffusers' classes; checkpoints with the original names are seen through
+/// their family's table. A tensor that is missing or has another shape than the model's
+/// configuration wants is a {@link FormatException} that names the file, the tensor and what to do.
 public final class ComponentWeights implements AutoCloseable {
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
   private final Path path;
   private final OpenModel model;
+  private final StoredWeights stored;
   private final WeightStore store;
   private final Arena converted = Arena.ofShared();
 
-  private ComponentWeights(Path path, OpenModel model, WeightStore store) {
+  private ComponentWeights(Path path, OpenModel model, StoredWeights stored, WeightStore store) {
     this.path = path;
     this.model = model;
+    this.stored = stored;
     this.store = store;
   }
 
-  /// Opens a component's directory, safetensors file or shard index.
+  /// Opens a component's directory, safetensors or GGUF file, or shard index.
   ///
   /// @param store takes the weights; closed by this object's `close`, or at once if opening fails
   public static ComponentWeights open(Path path, WeightStore store) throws IOException {
     try {
-      return new ComponentWeights(path, OpenModel.open(path), store);
+      OpenModel model = OpenModel.open(path);
+      try {
+        return new ComponentWeights(path, model, new StoredWeights(path, model), store);
+      } catch (Throwable e) {
+        model.close();
+        throw e;
+      }
     } catch (Throwable e) {
       store.close();
       throw e;
@@ -69,7 +76,7 @@ public final class ComponentWeights implements AutoCloseable {
 
   /// Whether the checkpoint has a tensor, plain or quantized, of this name.
   public boolean has(String name) {
-    return model.tensors().containsKey(name);
+    return stored.find(name).isPresent();
   }
 
   /// Bytes that the weights hold in memory and in mapped files, in their stored form.
@@ -99,7 +106,7 @@ public final class ComponentWeights implements AutoCloseable {
 
   /// A small parameter in float32.
   public Tensor tensor(String name, long... dims) {
-    return store.tensor(floats(expect(name, dims)), dims);
+    return store.tensor(stored.floats(expect(name, dims)), dims);
   }
 
   /// A small parameter, if the checkpoint has it.
@@ -109,26 +116,20 @@ public final class ComponentWeights implements AutoCloseable {
 
   /// The weight of a linear layer or the table of an embedding, `[out, in]`.
   public LinearWeight linear(String name, long out, long in) {
-    return store.linear(
-        name,
-        switch (expect(name, out, in)) {
-          case LogicalTensor.Dense(TensorInfo info) ->
-              new WeightSource.Dense(model.checkpoint().data(info), info.dtype(), info.shape());
-          case LogicalTensor.Quantized quantized -> new WeightSource.Quantized(quantized.tensor());
-        });
+    return store.linear(name, stored.source(expect(name, out, in)));
   }
 
   /// The weight of a convolution, stored `[out, in, kernel, kernel]`, as the matrix `[out,
   /// kernel·kernel·in]` of {@link dev.nibble.runtime.tensor.Ops#conv2d}. Held in float32.
   public LinearWeight conv2d(String name, int out, int in, int kernel) {
-    float[] stored = floats(expect(name, out, in, kernel, kernel));
+    float[] values = stored.floats(expect(name, out, in, kernel, kernel));
     int taps = kernel * kernel;
-    MemorySegment matrix = converted.allocate(4L * stored.length, 64);
+    MemorySegment matrix = converted.allocate(4L * values.length, 64);
     long at = 0;
     for (int o = 0; o < out; o++) {
       for (int tap = 0; tap < taps; tap++) {
         for (int i = 0; i < in; i++, at += 4) {
-          matrix.set(FLOAT, at, stored[(o * in + i) * taps + tap]);
+          matrix.set(FLOAT, at, values[(o * in + i) * taps + tap]);
         }
       }
     }
@@ -136,46 +137,24 @@ public final class ComponentWeights implements AutoCloseable {
         name, new WeightSource.Dense(matrix, DType.F32, Shape.of(out, (long) taps * in)));
   }
 
-  private LogicalTensor expect(String name, long... dims) {
-    LogicalTensor tensor = model.tensors().get(name);
-    if (tensor == null) {
-      throw new FormatException(
-          FormatException.Where.in(path).tensor(name),
-          "a weight of shape " + Shape.of(dims),
-          "none: this is another model's checkpoint, or a part of one; name the right directory or"
-              + " fetch it again");
-    }
-    Shape shape =
-        switch (tensor) {
-          case LogicalTensor.Dense(TensorInfo info) -> info.shape();
-          case LogicalTensor.Quantized quantized -> quantized.tensor().shape();
-        };
-    if (!shape.equals(Shape.of(dims))) {
+  private Stored expect(String name, long... dims) {
+    Stored tensor =
+        stored
+            .find(name)
+            .orElseThrow(() ->
+                new FormatException(
+                    FormatException.Where.in(path).tensor(name),
+                    "a weight of shape " + Shape.of(dims),
+                    "none: this is another model's checkpoint, or a part of one; name the right"
+                        + " directory or fetch it again"));
+    if (!tensor.shape().equals(Shape.of(dims))) {
       throw new FormatException(
           FormatException.Where.in(path).tensor(name),
           "shape " + Shape.of(dims) + " after config.json",
-          shape + ": the weights are another model's; name the right directory or fetch it again");
+          tensor.shape()
+              + ": the weights are another model's; name the right directory or fetch it again");
     }
     return tensor;
-  }
-
-  private float[] floats(LogicalTensor tensor) {
-    return switch (tensor) {
-      case LogicalTensor.Dense(TensorInfo info) -> {
-        float[] values = new float[Math.toIntExact(info.shape().elements())];
-        FloatReader.of(info.dtype()).read(model.checkpoint().data(info), 0, values, values.length);
-        yield values;
-      }
-      case LogicalTensor.Quantized quantized -> {
-        QuantizedTensor weight = quantized.tensor();
-        float[] values = new float[Math.toIntExact(weight.shape().elements())];
-        weight
-            .scheme()
-            .decoder(weight)
-            .decode(0, values.length, MemorySegment.ofArray(values), DType.F32);
-        yield values;
-      }
-    };
   }
 
   @Override

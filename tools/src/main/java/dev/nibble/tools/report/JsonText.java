@@ -1,5 +1,6 @@
 package dev.nibble.tools.report;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -43,11 +44,11 @@ public final class JsonText {
   }
 
   /// Indented, with a line break at the end.
-  static String text(ObjectNode root) {
+  static String text(JsonNode root) {
     return root.toPrettyString() + "\n";
   }
 
-  public static void print(ObjectNode root, PrintStream out) throws IOException {
+  public static void print(JsonNode root, PrintStream out) throws IOException {
     out.write(text(root).getBytes(StandardCharsets.UTF_8));
     out.flush();
   }

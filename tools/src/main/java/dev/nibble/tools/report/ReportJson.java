@@ -1,6 +1,7 @@
 package dev.nibble.tools.report;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.nibble.converter.ConversionPlan;
 import dev.nibble.converter.ConversionReport;
@@ -118,5 +119,16 @@ public final class ReportJson {
 
   public void print(PrintStream out) throws IOException {
     JsonText.print(root, out);
+  }
+
+  /// Prints the only report as it is, several as an array.
+  public static void print(List<ReportJson> reports, PrintStream out) throws IOException {
+    if (reports.size() == 1) {
+      reports.getFirst().print(out);
+      return;
+    }
+    ArrayNode array = JsonNodeFactory.instance.arrayNode();
+    reports.forEach(report -> array.add(report.root));
+    JsonText.print(array, out);
   }
 }

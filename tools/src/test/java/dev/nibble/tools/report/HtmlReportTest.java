@@ -8,6 +8,7 @@ import dev.nibble.converter.ConversionPlan;
 import dev.nibble.converter.ConversionReport;
 import dev.nibble.converter.ConversionReport.TensorResult;
 import dev.nibble.converter.ConversionRequest;
+import dev.nibble.converter.SourceTensor;
 import dev.nibble.converter.TensorPlan;
 import dev.nibble.formats.DType;
 import dev.nibble.formats.Shape;
@@ -15,6 +16,7 @@ import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.quant.LlmInt8;
 import dev.nibble.formats.quant.QuantError;
 import dev.nibble.formats.quant.storage.BitsAndBytesStorage;
+import dev.nibble.formats.quant.storage.LogicalTensor;
 import java.io.StringReader;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -81,6 +83,7 @@ class HtmlReportTest {
             "model",
             Optional.empty(),
             Map.of(),
+            Optional.empty(),
             Map.of(),
             List.of("opens <somewhere>"));
     return new ConversionReport(plan, results, List.of(), 1, 1, 1_000_000_000L);
@@ -100,12 +103,19 @@ class HtmlReportTest {
     TensorInfo info = new TensorInfo(name, DType.BF16, Shape.of(64, 64), 0, 0, 8192);
     TensorPlan plan =
         new TensorPlan.Quantize(
-            info, new LlmInt8(), new BitsAndBytesStorage(), List.of(), "linear layer");
+            SourceTensor.of(new LogicalTensor.Dense(info)),
+            new LlmInt8(),
+            new BitsAndBytesStorage(),
+            List.of(),
+            "linear layer");
     return new TensorResult(plan, 4096, Optional.of(new QuantError(4096, 100, 1 + error, 0.1)));
   }
 
   private static TensorResult kept() {
     TensorInfo info = new TensorInfo("norm.weight", DType.BF16, Shape.of(64), 0, 0, 512);
-    return new TensorResult(new TensorPlan.Keep(info, "norm"), 512, Optional.empty());
+    return new TensorResult(
+        new TensorPlan.Keep(SourceTensor.of(new LogicalTensor.Dense(info)), "norm"),
+        512,
+        Optional.empty());
   }
 }

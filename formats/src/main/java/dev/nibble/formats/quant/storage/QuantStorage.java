@@ -10,8 +10,8 @@ import java.util.Map;
 
 /// A dialect of quantized files: which named tensors hold the parts of a weight.
 public sealed interface QuantStorage
-    permits BitsAndBytesStorage, CompressedTensorsStorage, NibbleStorage {
-  /// Short name: `bitsandbytes`, `compressed-tensors`, `nibble`.
+    permits BitsAndBytesStorage, CompressedTensorsStorage, NibbleStorage, GgufStorage {
+  /// Short name: `bitsandbytes`, `compressed-tensors`, `nibble`, `gguf`.
   String id();
 
   /// Whether this dialect can express the scheme on a weight of this shape.

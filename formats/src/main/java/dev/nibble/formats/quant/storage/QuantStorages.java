@@ -9,6 +9,7 @@ import dev.nibble.formats.quant.AbsmaxInt8;
 import dev.nibble.formats.quant.AffineInt8;
 import dev.nibble.formats.quant.DynamicInt8;
 import dev.nibble.formats.quant.FourBit;
+import dev.nibble.formats.quant.GgmlBlock;
 import dev.nibble.formats.quant.LlmInt8;
 import dev.nibble.formats.quant.QuantScheme;
 import java.lang.foreign.SegmentAllocator;
@@ -27,11 +28,12 @@ public final class QuantStorages {
           case FourBit _, LlmInt8 _ -> new BitsAndBytesStorage();
           case AbsmaxInt8 _, AffineInt8 _ -> new CompressedTensorsStorage();
           case DynamicInt8 _ -> new NibbleStorage();
+          case GgmlBlock _ -> new GgufStorage();
         };
     return preferred.stores(scheme, shape) ? preferred : new NibbleStorage();
   }
 
-  /// The tensors of a model, by name: quantized weights of the three storages with their statistics
+  /// The tensors of a model, by name: quantized weights of all storages with their statistics
   /// absorbed, everything else as it is, in the order of the file. No codes are copied or read;
   /// what is allocated is four bytes a weight with double quantization.
   ///
@@ -44,7 +46,9 @@ public final class QuantStorages {
   ///   read
   public static SequencedMap<String, LogicalTensor> read(
       Checkpoint checkpoint, Optional<JsonNode> config, SegmentAllocator allocator) {
-    return new StorageReader(checkpoint, config, allocator).read();
+    return checkpoint instanceof SelfDescribing self
+        ? self.logicalTensors()
+        : new StorageReader(checkpoint, config, allocator).read();
   }
 
   /// What has already quantized a model, in words such as `bitsandbytes (4-bit nf4)` or `GPTQ`, if
@@ -52,6 +56,8 @@ public final class QuantStorages {
   ///
   /// @param config the model's `config.json`, where there is one
   public static Optional<String> quantizedBy(Checkpoint checkpoint, Optional<JsonNode> config) {
-    return new QuantOrigin(checkpoint, config).find();
+    return checkpoint instanceof SelfDescribing self
+        ? self.quantizedBy()
+        : new QuantOrigin(checkpoint, config).find();
   }
 }

@@ -1,0 +1,189 @@
+package dev.nibble.converter.internal;
+
+import dev.nibble.converter.ConversionException;
+import dev.nibble.converter.TensorPlan;
+import dev.nibble.formats.Checkpoint;
+import dev.nibble.formats.CheckpointWriter;
+import dev.nibble.formats.DType;
+import dev.nibble.formats.NibbleException;
+import dev.nibble.formats.Shape;
+import dev.nibble.formats.Text;
+import dev.nibble.formats.gguf.ImportanceMatrix;
+import dev.nibble.formats.quant.FourBit;
+import dev.nibble.formats.quant.GgmlBlock;
+import dev.nibble.formats.quant.Part;
+import dev.nibble.formats.quant.QuantError;
+import dev.nibble.formats.quant.WeightEncoder;
+import dev.nibble.formats.quant.storage.StoredTensor;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/// Quantizes one weight: codes are written slice by slice, the statistics at the end.
+final class QuantizeSink implements Sink {
+  /// Where results go, and what this weight may use.
+  ///
+  /// @param statistics memory for statistics
+  /// @param allowNonFinite accept NaN and infinity
+  /// @param imatrix what weights of ggml's types may lean on
+  /// @param result receives the error, and the bytes of data-dependent length
+  record Context(
+      StatisticsPool statistics,
+      boolean allowNonFinite,
+      Optional<ImportanceMatrix> imatrix,
+      Consumer<Result> result) {}
+
+  /// What is known only after the data has been read.
+  record Result(TensorPlan.Quantize plan, QuantError error, long bytesOut) {}
+
+  private final Checkpoint source;
+  private final TensorPlan.Quantize plan;
+  private final CheckpointWriter target;
+  private final Context context;
+  private StatisticsPool.@Nullable Lease lease;
+  private @Nullable WeightEncoder encoder;
+
+  QuantizeSink(
+      Checkpoint source, TensorPlan.Quantize plan, CheckpointWriter target, Context context) {
+    this.source = source;
+    this.plan = plan;
+    this.target = target;
+    this.context = context;
+  }
+
+  @Override
+  public long alignment() {
+    return Math.max(1, plan.quantScheme().sliceAlignment(plan.source().shape()));
+  }
+
+  @Override
+  public long bufferBytes(long elements) {
+    return plan.quantScheme().codeBytes(elements);
+  }
+
+  @Override
+  public void start() {
+    StatisticsPool.Lease memory = context.statistics().lease();
+    lease = memory;
+    Shape shape = plan.source().shape();
+    DType dtype = plan.source().dtype();
+    encoder =
+        plan.quantScheme() instanceof GgmlBlock block
+            ? block.encoder(shape, dtype, memory, importance(block, shape))
+            : plan.quantScheme().encoder(shape, dtype, memory);
+  }
+
+  /// Of each column; rows that are cut anew have no columns of the weight.
+  private Optional<float[]> importance(GgmlBlock block, Shape shape) {
+    return block.type().fits(shape)
+        ? context.imatrix().flatMap(matrix -> matrix.of(plan.source().name(), shape))
+        : Optional.empty();
+  }
+
+  @Override
+  public void accept(long begin, long count, MemorySegment slice, MemorySegment buffer)
+      throws IOException {
+    WeightEncoder running = started(encoder);
+    MemorySegment codes = buffer.asSlice(0, plan.quantScheme().codeBytes(count));
+    running.encode(begin, count, slice, codes);
+    if (!context.allowNonFinite()) {
+      requireFinite(running.nonFinite());
+    }
+    StoredTensor stored = plan.stored().getFirst();
+    if (((StoredTensor.PartContent) stored.content()).flipSignBit()) {
+      flipSignBits(codes);
+    }
+    target.write(stored.name(), plan.quantScheme().codeBytes(begin), codes);
+  }
+
+  private void requireFinite(OptionalLong element) {
+    if (element.isPresent()) {
+      long row = element.getAsLong() / plan.source().shape().last();
+      long column = element.getAsLong() % plan.source().shape().last();
+      boolean doubleQuant = plan.quantScheme() instanceof FourBit four && four.doubleQuant();
+      throw new ConversionException(
+          where()
+              + " holds a value at row %d, column %d that is not finite, or not in %s's range: repair the checkpoint, keep the layer with --skip, or pass --allow-non-finite%s"
+                  .formatted(
+                      row,
+                      column,
+                      plan.quantScheme().id(),
+                      doubleQuant ? " and --no-double-quant" : ""));
+    }
+  }
+
+  private String where() {
+    return source.files().get(plan.source().file()).path()
+        + ": tensor '"
+        + Text.printable(plan.source().name())
+        + "'";
+  }
+
+  private static void flipSignBits(MemorySegment bytes) {
+    for (long i = 0; i < bytes.byteSize(); i++) {
+      bytes.set(ValueLayout.JAVA_BYTE, i, (byte) (bytes.get(ValueLayout.JAVA_BYTE, i) ^ 0x80));
+    }
+  }
+
+  @Override
+  public void finish() throws IOException {
+    WeightEncoder running = started(encoder);
+    Map<Part, MemorySegment> parts;
+    try {
+      parts = running.finish();
+    } catch (NibbleException e) {
+      throw new ConversionException(where() + ": " + e.getMessage(), e);
+    }
+    long bytesOut = plan.quantScheme().codeBytes(plan.source().shape().elements());
+    for (StoredTensor stored : plan.stored()) {
+      bytesOut += store(stored, parts);
+    }
+    context.result().accept(new Result(plan, running.error(), bytesOut));
+    // After a failure the pool gives back what this lease holds.
+    started(lease).close();
+    encoder = null;
+    lease = null;
+  }
+
+  /// Writes one stored tensor other than the codes; returns its size.
+  private long store(StoredTensor stored, Map<Part, MemorySegment> parts) throws IOException {
+    return switch (stored.content()) {
+      case StoredTensor.PartContent part when part.part() == Part.CODES -> 0;
+      case StoredTensor.PartContent part -> {
+        MemorySegment bytes = started(parts.get(part.part()));
+        if (part.flipSignBit()) {
+          flipSignBits(bytes);
+        }
+        target.write(stored.name(), 0, bytes);
+        yield bytes.byteSize();
+      }
+      case StoredTensor.Constant constant -> {
+        byte[] bytes = new byte[constant.bytes().size()];
+        for (int i = 0; i < bytes.length; i++) {
+          bytes[i] = constant.bytes().get(i);
+        }
+        target.write(stored.name(), 0, MemorySegment.ofArray(bytes));
+        yield bytes.length;
+      }
+      case StoredTensor.Document _ -> {
+        byte[] bytes =
+            plan.storage()
+                .document(plan.quantScheme(), plan.source().shape(), plan.source().dtype(), parts);
+        target.writeLate(stored.name(), bytes);
+        yield bytes.length;
+      }
+    };
+  }
+
+  private static <T> T started(@Nullable T value) {
+    if (value == null) {
+      throw new AssertionError("slice before start, or a part missing");
+    }
+    return value;
+  }
+}

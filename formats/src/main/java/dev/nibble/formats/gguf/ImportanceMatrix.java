@@ -1,0 +1,195 @@
+package dev.nibble.formats.gguf;
+
+import dev.nibble.formats.FileKind;
+import dev.nibble.formats.FormatException;
+import dev.nibble.formats.FormatException.Where;
+import dev.nibble.formats.LittleEndian;
+import dev.nibble.formats.Shape;
+import dev.nibble.formats.TensorInfo;
+import dev.nibble.formats.Text;
+import dev.nibble.formats.internal.MappedFile;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/// An importance matrix: for each weight, the mean square of what each of its columns was
+/// multiplied with when a model ran over sample data. Quantizers weigh their errors with it.
+///
+/// Two forms, told apart by content:
+///
+/// | form | holds |
+/// |---|---|
+/// | GGUF | F32 tensors `NAME.in_sum2` `[matrices, columns]` and `NAME.counts` `[matrices, 1]`: sums and how many rows they are of |
+/// | legacy `.dat`, also of stable-diffusion.cpp | i32 entries; each i32 length, name, i32 calls, i32 values, F32 values: means times calls |
+///
+/// Source: llama.cpp, `tools/imatrix` and `tools/quantize`; stable-diffusion.cpp,
+/// `src/runtime/imatrix.cpp`.
+public final class ImportanceMatrix {
+  private static final String SUMS = ".in_sum2";
+  private static final String COUNTS = ".counts";
+  private static final int LONGEST_NAME = 4096;
+
+  /// What image models' names may begin with in one tool and not in another.
+  private static final String PREFIX = "model.diffusion_model.";
+
+  private final Path path;
+  private final Map<String, float[]> columns;
+
+  private ImportanceMatrix(Path path, Map<String, float[]> columns) {
+    this.path = path;
+    this.columns = columns;
+  }
+
+  /// Reads a matrix of either form into memory; a few bytes for each column of a model.
+  ///
+  /// @throws FormatException if it is neither, or holds numbers that are no mean squares
+  /// @throws IOException if it is missing or can't be read; the message names the file
+  public static ImportanceMatrix read(Path path) throws IOException {
+    Map<String, float[]> columns;
+    try (MappedFile file = MappedFile.open(path)) {
+      columns =
+          FileKind.of(file.bytes()) == FileKind.GGUF
+              ? readGguf(path)
+              : readLegacy(new GgufCursor(path, file.bytes()));
+    }
+    if (columns.isEmpty()) {
+      throw new FormatException(Where.in(path), "an importance matrix", "no entry of one");
+    }
+    return new ImportanceMatrix(path, columns);
+  }
+
+  private static Map<String, float[]> readGguf(Path path) throws IOException {
+    Map<String, float[]> columns = new LinkedHashMap<>();
+    try (GgufCheckpoint checkpoint = GgufCheckpoint.open(path)) {
+      for (TensorInfo sums : checkpoint.tensors().values()) {
+        if (!sums.name().endsWith(SUMS)) {
+          continue;
+        }
+        String name = sums.name().substring(0, sums.name().length() - SUMS.length());
+        TensorInfo counts = checkpoint.tensors().get(name + COUNTS);
+        Where where = Where.in(path).tensor(sums.name());
+        if (counts == null || counts.byteSize() < Float.BYTES || sums.shape().last() < 1) {
+          throw new FormatException(
+              where, "counts beside the sums in '" + Text.printable(name) + COUNTS + "'", "none");
+        }
+        float[] values = floats(checkpoint.data(sums));
+        float[] rows = floats(checkpoint.data(counts));
+        if (values.length % rows.length != 0) {
+          throw new FormatException(where, "as many sums for each count", "a remainder");
+        }
+        int perCount = values.length / rows.length;
+        for (int i = 0; i < values.length; i++) {
+          // A matrix that was never run counts as evenly important.
+          float count = rows[i / perCount];
+          values[i] = count > 0 ? values[i] / count : 1;
+        }
+        requireMeans(where, values);
+        columns.put(name, values);
+      }
+    }
+    return columns;
+  }
+
+  private static Map<String, float[]> readLegacy(GgufCursor cursor) {
+    Map<String, float[]> columns = new LinkedHashMap<>();
+    int entries = cursor.int32("the number of entries");
+    // The shortest entry has 16 bytes.
+    if (entries < 1 || entries > cursor.remaining() / 16) {
+      throw cursor.fault(0, "an importance matrix, GGUF or legacy", "a file of another kind");
+    }
+    for (int i = 0; i < entries; i++) {
+      long at = cursor.position();
+      int length = cursor.int32("a name's length");
+      if (length < 1 || length > LONGEST_NAME) {
+        throw cursor.fault(at, "a name of an importance matrix", "a length of " + length);
+      }
+      String name = cursor.name("a name", length);
+      int calls = cursor.int32("a number of calls");
+      int count = cursor.int32("a number of values");
+      if (count < 1 || count > cursor.remaining() / Float.BYTES) {
+        throw cursor.fault(
+            at, "values of '" + Text.printable(name) + "' that fit the file", count + " values");
+      }
+      float[] values = new float[count];
+      for (int j = 0; j < count; j++) {
+        float value = cursor.float32("a value");
+        values[j] = calls > 0 ? value / calls : value;
+      }
+      requireMeans(cursor.where(at).tensor(name), values);
+      columns.put(name, values);
+    }
+    return columns;
+  }
+
+  private static float[] floats(MemorySegment bytes) {
+    float[] values = new float[Math.toIntExact(bytes.byteSize() / Float.BYTES)];
+    MemorySegment.copy(bytes, LittleEndian.FLOAT, 0, values, 0, values.length);
+    return values;
+  }
+
+  private static void requireMeans(Where where, float[] values) {
+    for (float value : values) {
+      if (!(value >= 0) || value == Float.POSITIVE_INFINITY) {
+        throw new FormatException(where, "means of squares, finite and not negative", "" + value);
+      }
+    }
+  }
+
+  /// The file it was read from.
+  public Path path() {
+    return path;
+  }
+
+  /// Names of the weights that it knows.
+  public List<String> names() {
+    return List.copyOf(columns.keySet());
+  }
+
+  /// The importance of each column of a weight, if the weight is a matrix and known: by its name,
+  /// with or without the prefix of a bundle.
+  ///
+  /// @throws FormatException if it has another number of columns
+  public Optional<float[]> of(String weight, Shape shape) {
+    if (shape.rank() != 2) {
+      return Optional.empty();
+    }
+    long width = shape.last();
+    for (String name : List.of(weight, PREFIX + weight, withoutPrefix(weight))) {
+      float[] values = columns.get(name);
+      if (values == null) {
+        continue;
+      }
+      if (values.length != width) {
+        throw new FormatException(
+            Where.in(path).tensor(name),
+            "importance of %,d columns, as the model has".formatted(width),
+            "%,d: this matrix is another model's".formatted(values.length));
+      }
+      // Nothing is known of a weight whose inputs were all zero.
+      float[] copy = values.clone();
+      if (allZero(copy)) {
+        Arrays.fill(copy, 1);
+      }
+      return Optional.of(copy);
+    }
+    return Optional.empty();
+  }
+
+  private static boolean allZero(float[] values) {
+    for (float value : values) {
+      if (value != 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private static String withoutPrefix(String name) {
+    return name.startsWith(PREFIX) ? name.substring(PREFIX.length()) : name;
+  }
+}

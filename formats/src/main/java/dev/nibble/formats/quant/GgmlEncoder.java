@@ -1,0 +1,173 @@
+package dev.nibble.formats.quant;
+
+import dev.nibble.formats.DType;
+import dev.nibble.formats.LittleEndian;
+import dev.nibble.formats.internal.simd.FloatReader;
+import dev.nibble.formats.quant.ggml.GgmlCodec;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+
+/// Encodes rows of a weight to blocks of a ggml type, and sums the error of what a reader decodes,
+/// in an order that doesn't depend on slices or threads.
+///
+/// A block that holds a number that is not finite, or whose scale overflows, is reported and
+/// encoded as zeros: ggml's types have no way to say it.
+final class GgmlEncoder implements WeightEncoder {
+  /// Elements encoded at once where no row has to be seen whole: a multiple of every block size.
+  private static final int PIECE = 16_384;
+
+  private final GgmlCodec codec;
+  private final int blockSize;
+  private final Blocks rows;
+  private final DType source;
+  private final FloatReader reader;
+  private final Optional<float[]> importance;
+  private final MemorySegment spanSums;
+  private final AtomicLong nonFinite = new AtomicLong(Long.MAX_VALUE);
+  private final AtomicInteger maxErrorBits = new AtomicInteger();
+  private QuantError error = QuantError.NONE;
+  private boolean finished;
+
+  GgmlEncoder(
+      GgmlCodec codec,
+      Blocks rows,
+      DType source,
+      SegmentAllocator statistics,
+      Optional<float[]> importance) {
+    if (importance.isPresent() && importance.get().length != rows.size()) {
+      throw new IllegalArgumentException(
+          "importance of %d columns for rows of %d"
+              .formatted(importance.get().length, rows.size()));
+    }
+    this.codec = codec;
+    this.blockSize = codec.type().blockSize();
+    this.rows = rows;
+    this.source = source;
+    this.reader = FloatReader.of(source);
+    this.importance = importance;
+    this.spanSums = statistics.allocate(Math.multiplyExact(rows.spans(), 16L), 8).fill((byte) 0);
+  }
+
+  /// Scratch of one call.
+  private static final class Work {
+    final float[] x;
+    final float[] decoded;
+    double squares;
+    double errors;
+    float maxError;
+
+    Work(int length) {
+      x = new float[length];
+      decoded = new float[length];
+    }
+  }
+
+  @Override
+  public void encode(long begin, long count, MemorySegment slice, MemorySegment codes) {
+    requireSlice(begin, count, slice, codes);
+    // One row with importance, since codecs then look at all of it.
+    long piece = importance.isPresent() ? rows.size() : PIECE;
+    Work work = new Work(Math.toIntExact(Math.min(piece, count)));
+    for (long span = 0; span < count; span += rows.span()) {
+      long end = Math.min(count, span + rows.span());
+      for (long at = span; at < end; at += piece) {
+        int length = (int) Math.min(piece, end - at);
+        reader.read(slice, at, work.x, length);
+        encodePiece(work, length, begin + at, codes, codec.type().byteSize(at));
+      }
+      close(work, (begin + span) / rows.span());
+    }
+  }
+
+  private void encodePiece(Work work, int length, long first, MemorySegment codes, long at) {
+    requireFiniteSource(work.x, length, first);
+    codec.encode(work.x, 0, length, importance, codes, at);
+    codec.decode(codes, at, work.decoded, 0, length);
+    for (int i = 0; i < length; i++) {
+      if (!Float.isFinite(work.decoded[i])) {
+        nonFinite.accumulateAndGet(first + i, Math::min);
+        work.decoded[i] = work.x[i];
+      }
+      double difference = (double) work.x[i] - work.decoded[i];
+      work.squares += (double) work.x[i] * work.x[i];
+      work.errors += difference * difference;
+      work.maxError = Math.max(work.maxError, (float) Math.abs(difference));
+    }
+  }
+
+  private void requireFiniteSource(float[] x, int length, long first) {
+    for (int i = 0; i < length; i++) {
+      if (!Float.isFinite(x[i])) {
+        nonFinite.accumulateAndGet(first + i, Math::min);
+        int block = i / blockSize * blockSize;
+        Arrays.fill(x, block, block + blockSize, 0);
+        i = block + blockSize - 1;
+      }
+    }
+  }
+
+  private void close(Work work, long span) {
+    spanSums.set(LittleEndian.DOUBLE, span * 16, work.squares);
+    spanSums.set(LittleEndian.DOUBLE, span * 16 + 8, work.errors);
+    maxErrorBits.accumulateAndGet(Float.floatToRawIntBits(work.maxError), Math::max);
+    work.squares = 0;
+    work.errors = 0;
+    work.maxError = 0;
+  }
+
+  private void requireSlice(long begin, long count, MemorySegment slice, MemorySegment codes) {
+    boolean whole = count % rows.span() == 0 || begin + count == rows.elements();
+    if (begin < 0
+        || count < 0
+        || begin > rows.elements() - count
+        || begin % rows.span() != 0
+        || !whole
+        || slice.byteSize() != source.byteSize(count)
+        || codes.byteSize() != codec.type().byteSize(count)) {
+      throw new IllegalArgumentException(
+          "slice of %d elements at %d in %d bytes of %s source and %d of code bytes does not fit a weight of %d elements cut at multiples of %d"
+              .formatted(
+                  count,
+                  begin,
+                  slice.byteSize(),
+                  source,
+                  codes.byteSize(),
+                  rows.elements(),
+                  rows.span()));
+    }
+  }
+
+  @Override
+  public OptionalLong nonFinite() {
+    long first = nonFinite.get();
+    return first == Long.MAX_VALUE ? OptionalLong.empty() : OptionalLong.of(first);
+  }
+
+  @Override
+  public Map<Part, MemorySegment> finish() {
+    double squares = 0;
+    double errors = 0;
+    for (long span = 0; span < rows.spans(); span++) {
+      squares += spanSums.get(LittleEndian.DOUBLE, span * 16);
+      errors += spanSums.get(LittleEndian.DOUBLE, span * 16 + 8);
+    }
+    error =
+        new QuantError(rows.elements(), squares, errors, Float.intBitsToFloat(maxErrorBits.get()));
+    finished = true;
+    return Map.of();
+  }
+
+  @Override
+  public QuantError error() {
+    if (!finished) {
+      throw new IllegalStateException("the error is known after finish()");
+    }
+    return error;
+  }
+}

@@ -1,0 +1,227 @@
+package dev.nibble.formats.quant.ggml;
+
+import dev.nibble.formats.DType;
+import dev.nibble.formats.internal.simd.FloatReader;
+import dev.nibble.formats.internal.simd.FloatWriter;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.management.ManagementFactory;
+import java.util.Optional;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import org.openjdk.jmh.annotations.AuxCounters;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Level;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.annotations.Warmup;
+
+/// ggml's block types against ggml's own C and against memcpy. Each thread has a weight of its own,
+/// float32, gaussian, in rows of 4096; rates in GB/s count the float32 side, over all threads.
+///
+/// `-Dggml.lib=FILE` names a libggml-base that was built for this machine; without it the rows of
+/// the rival read 0.
+@BenchmarkMode(Mode.Throughput)
+@OutputTimeUnit(TimeUnit.SECONDS)
+@Fork(1)
+@Warmup(iterations = 3, time = 1)
+@Measurement(iterations = 5, time = 1)
+public class GgmlBenchmark {
+  private static final int COLUMNS = 4096;
+
+  /// Elements a piece, as the converter cuts them without importance.
+  private static final int PIECE = 16_384;
+
+  /// Elements that are decoded at once.
+  private static final int HALF = 4096;
+
+  /// Bytes moved, and processor time used, which JMH prints as rates of their own: on a machine
+  /// that others use too, their ratio says more than the first.
+  @State(Scope.Thread)
+  @AuxCounters(AuxCounters.Type.OPERATIONS)
+  public static class Rate {
+    public double gigabytes;
+    public double cpuSeconds;
+
+    private static long cpuNanos() {
+      return ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
+    }
+
+    private long before = cpuNanos();
+
+    void add(long bytes) {
+      gigabytes += bytes * 1e-9;
+      long now = cpuNanos();
+      cpuSeconds += (now - before) * 1e-9;
+      before = now;
+    }
+  }
+
+  @State(Scope.Thread)
+  public static class Weight {
+    @Param({
+      "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL",
+      "IQ4_XS", "MXFP4"
+    })
+    public GgmlType type = GgmlType.Q4_K;
+
+    /// Of the float32 weight: 64 lie in memory, 1 mostly in the second-level cache.
+    @Param("64")
+    public int mebibytes = 64;
+
+    final Arena arena = Arena.ofShared();
+    final FloatReader reader = FloatReader.of(DType.F32);
+    final FloatWriter writer = FloatWriter.of(DType.F32);
+    final float[] piece = new float[PIECE];
+    final float[] importance = new float[COLUMNS];
+    Optional<GgmlLibrary> ggml = Optional.empty();
+    MemorySegment source = MemorySegment.NULL;
+    MemorySegment target = MemorySegment.NULL;
+    MemorySegment blocks = MemorySegment.NULL;
+    MemorySegment nativeImportance = MemorySegment.NULL;
+    int elements;
+
+    @Setup(Level.Trial)
+    public void allocate() {
+      ggml = GgmlLibrary.named(arena);
+      elements = mebibytes << 18;
+      source = arena.allocate(elements * 4L, 64);
+      target = arena.allocate(elements * 4L, 64).fill((byte) 1);
+      blocks = arena.allocate(type.byteSize(elements), 64).fill((byte) 1);
+      Random random = new Random(1);
+      for (int i = 0; i < PIECE; i++) {
+        piece[i] = (float) random.nextGaussian() * 0.02f;
+      }
+      for (int i = 0; i < COLUMNS; i++) {
+        importance[i] = (float) Math.exp(random.nextGaussian());
+      }
+      nativeImportance = arena.allocateFrom(ValueLayout.JAVA_FLOAT, importance);
+      for (int first = 0; first < elements; first += PIECE) {
+        writer.write(piece, PIECE, source, first);
+      }
+      encode(GgmlCodecs.of(type));
+    }
+
+    @TearDown(Level.Trial)
+    public void free() {
+      arena.close();
+    }
+
+    void encode(GgmlCodec codec) {
+      for (int first = 0; first < elements; first += PIECE) {
+        reader.read(source, first, piece, PIECE);
+        codec.encode(piece, 0, PIECE, Optional.empty(), blocks, type.byteSize(first));
+      }
+    }
+
+    void encodeWeighted(GgmlCodec codec) {
+      Optional<float[]> weights = Optional.of(importance);
+      for (int first = 0; first < elements; first += COLUMNS) {
+        reader.read(source, first, piece, COLUMNS);
+        codec.encode(piece, 0, COLUMNS, weights, blocks, type.byteSize(first));
+      }
+    }
+
+    /// To memory.
+    void decode(GgmlCodec codec) {
+      for (int first = 0; first < elements; first += HALF) {
+        codec.decode(blocks, type.byteSize(first), piece, 0, HALF);
+        writer.write(piece, HALF, target, first);
+      }
+    }
+
+    /// To the same array again and again.
+    void decodeToArray(GgmlCodec codec) {
+      for (int first = 0; first < elements; first += HALF) {
+        codec.decode(blocks, type.byteSize(first), piece, 0, HALF);
+      }
+    }
+  }
+
+  @Benchmark
+  public void memcpy(Weight weight, Rate rate) {
+    weight.target.copyFrom(weight.source);
+    rate.add(weight.source.byteSize());
+  }
+
+  @Benchmark
+  public void encode(Weight weight, Rate rate) {
+    weight.encode(GgmlCodecs.of(weight.type));
+    rate.add(weight.source.byteSize());
+  }
+
+  @Benchmark
+  public void encodeGgml(Weight weight, Rate rate) throws InterruptedException {
+    if (weight.ggml.isPresent()) {
+      weight
+          .ggml
+          .get()
+          .encode(
+              weight.type,
+              weight.source,
+              weight.elements / COLUMNS,
+              COLUMNS,
+              MemorySegment.NULL,
+              weight.blocks);
+      rate.add(weight.source.byteSize());
+    } else {
+      Thread.sleep(1);
+    }
+  }
+
+  @Benchmark
+  public void encodeWeighted(Weight weight, Rate rate) {
+    weight.encodeWeighted(GgmlCodecs.of(weight.type));
+    rate.add(weight.source.byteSize());
+  }
+
+  @Benchmark
+  public void encodeWeightedGgml(Weight weight, Rate rate) throws InterruptedException {
+    if (weight.ggml.isPresent()) {
+      weight
+          .ggml
+          .get()
+          .encode(
+              weight.type,
+              weight.source,
+              weight.elements / COLUMNS,
+              COLUMNS,
+              weight.nativeImportance,
+              weight.blocks);
+      rate.add(weight.source.byteSize());
+    } else {
+      Thread.sleep(1);
+    }
+  }
+
+  @Benchmark
+  public void decode(Weight weight, Rate rate) {
+    weight.decode(GgmlCodecs.of(weight.type));
+    rate.add(weight.target.byteSize());
+  }
+
+  @Benchmark
+  public void decodeToArray(Weight weight, Rate rate) {
+    weight.decodeToArray(GgmlCodecs.of(weight.type));
+    rate.add(weight.target.byteSize());
+  }
+
+  @Benchmark
+  public void decodeGgml(Weight weight, Rate rate) throws InterruptedException {
+    if (weight.ggml.isPresent()) {
+      weight.ggml.get().decode(weight.type, weight.blocks, weight.target, weight.elements);
+      rate.add(weight.target.byteSize());
+    } else {
+      Thread.sleep(1);
+    }
+  }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.nibble.runtime.weights;
+
+import org.jspecify.annotations.NullMarked;
