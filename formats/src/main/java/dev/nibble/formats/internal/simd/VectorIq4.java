@@ -76,7 +76,24 @@ final class VectorIq4 {
     void run(SearchGroups groups, float numerator);
   }
 
-  private static final Step[] STEPS = {VectorIq4::start, VectorIq4::tryScale, VectorIq4::finish};
+  private static final Step[] STEPS = {
+    VectorIq4::start,
+    VectorIq4::sums,
+    VectorIq4::acceptFirst,
+    VectorIq4::aim,
+    VectorIq4::accept,
+    VectorIq4::finish
+  };
+
+  private static final int START = 0;
+  private static final int SUMS = 1;
+  private static final int ACCEPT_FIRST = 2;
+  private static final int AIM = 3;
+  private static final int ACCEPT = 4;
+  private static final int FINISH = 5;
+
+  /// The reciprocal scale at hand, in SearchGroups.laneState.
+  private static final int INVERSE = 6;
 
   private VectorIq4() {}
 
@@ -96,24 +113,36 @@ final class VectorIq4 {
         .lanewise(ADD, 1, bound.compare(LE, x).cast(INTS));
   }
 
+  /// The one place that calls steps, as in {@link VectorScaleMin}.
+  private static void run(int step, SearchGroups groups, float numerator) {
+    STEPS[step].run(groups, numerator);
+  }
+
   /// {@link BlockSearch#table}.
   static void search(SearchGroups groups, Weighting weighting) {
     for (int first = 0; first < groups.count; first += LANES) {
       load(groups, first, weighting);
-      STEPS[0].run(groups, 0);
+      run(START, groups, 0);
+      run(SUMS, groups, 0);
+      run(ACCEPT_FIRST, groups, 0);
       for (int trial = -7; trial <= 7; trial++) {
-        STEPS[1].run(groups, trial + Iq4Table.value(0));
+        run(AIM, groups, trial + Iq4Table.value(0));
+        run(SUMS, groups, 0);
+        run(ACCEPT, groups, 0);
       }
-      STEPS[2].run(groups, 0);
+      run(FINISH, groups, 0);
       storeState(groups, SCALE, groups.scales, first);
     }
   }
 
   private static void start(SearchGroups groups, float numerator) {
     FloatVector extreme = extreme(groups);
-    put(groups, EXTREME, extreme);
     FloatVector one = FloatVector.broadcast(FLOATS, 1);
-    sums(groups, one.div(extreme.neg().div(Iq4Table.value(0))));
+    put(groups, EXTREME, extreme);
+    put(groups, INVERSE, one.div(extreme.neg().div(Iq4Table.value(0))));
+  }
+
+  private static void acceptFirst(SearchGroups groups, float numerator) {
     FloatVector sumQx = get(groups, SUM_QX);
     FloatVector sumQq = get(groups, SUM_QQ);
     FloatVector scale = sumQx.div(sumQq).blend(0, sumQq.compare(GT, 0).not());
@@ -121,9 +150,10 @@ final class VectorIq4 {
     put(groups, BEST, scale.mul(sumQx));
   }
 
-  private static void sums(SearchGroups groups, FloatVector inverse) {
+  private static void sums(SearchGroups groups, float numerator) {
     float[] xs = groups.laneX;
     float[] ws = groups.laneWeights;
+    FloatVector inverse = get(groups, INVERSE);
     IntVector values = IntVector.fromArray(INTS, VALUES, 0);
     FloatVector sumQx = FloatVector.zero(FLOATS);
     FloatVector sumQq = FloatVector.zero(FLOATS);
@@ -138,8 +168,12 @@ final class VectorIq4 {
     put(groups, SUM_QQ, sumQq);
   }
 
-  private static void tryScale(SearchGroups groups, float numerator) {
-    sums(groups, FloatVector.broadcast(FLOATS, numerator).div(get(groups, EXTREME)));
+  /// Sets the reciprocal scale that is tried next.
+  private static void aim(SearchGroups groups, float numerator) {
+    put(groups, INVERSE, FloatVector.broadcast(FLOATS, numerator).div(get(groups, EXTREME)));
+  }
+
+  private static void accept(SearchGroups groups, float numerator) {
     acceptSums(groups, get(groups, SUM_QX), get(groups, SUM_QQ));
   }
 

@@ -37,20 +37,23 @@ final class VectorScaleMin {
   /// 1 for a group of equal numbers.
   private static final int FLAT = 11;
 
+  private static final int TRIED_ERROR = 12;
+
   private static final Step[] STEPS = {
     VectorScaleMin::start,
-    VectorScaleMin::firstError,
-    VectorScaleMin::firstErrorAbsolute,
-    VectorScaleMin::trySums,
-    VectorScaleMin::tryError,
-    VectorScaleMin::tryErrorAbsolute,
+    VectorScaleMin::encode,
+    VectorScaleMin::error,
+    VectorScaleMin::errorAbsolute,
+    VectorScaleMin::sums,
+    VectorScaleMin::accept,
     VectorScaleMin::finish
   };
 
   private static final int START = 0;
-  private static final int FIRST_ERROR = 1;
-  private static final int TRY_SUMS = 3;
-  private static final int TRY_ERROR = 4;
+  private static final int ENCODE = 1;
+  private static final int ERROR_OF_TRIED = 2;
+  private static final int SUMS = 4;
+  private static final int ACCEPT = 5;
   private static final int FINISH = 6;
 
   private VectorScaleMin() {}
@@ -63,18 +66,29 @@ final class VectorScaleMin {
     void run(SearchGroups groups, Trials trials, float number);
   }
 
+  /// The one place that calls steps: it sees several, none of them nine times out of ten, and so
+  /// the compiler inlines none.
+  private static void run(int step, SearchGroups groups, Trials trials, float number) {
+    STEPS[step].run(groups, trials, number);
+  }
+
   static void search(SearchGroups groups, Trials trials) {
-    int absolute = trials.absolute() ? 1 : 0;
+    int error = ERROR_OF_TRIED + (trials.absolute() ? 1 : 0);
     for (int first = 0; first < groups.count; first += LANES) {
       load(groups, first, trials.weighting());
-      STEPS[START].run(groups, trials, 0);
-      STEPS[FIRST_ERROR + absolute].run(groups, trials, 0);
+      run(START, groups, trials, 0);
+      run(ENCODE, groups, trials, 0);
+      run(error, groups, trials, 0);
+      System.arraycopy(
+          groups.laneState, TRIED_ERROR * LANES, groups.laneState, ERROR * LANES, LANES);
       for (int trial = 0; trial <= trials.steps(); trial++) {
         float numerator = trials.first() + trials.step() * trial + trials.most();
-        STEPS[TRY_SUMS].run(groups, trials, numerator);
-        STEPS[TRY_ERROR + absolute].run(groups, trials, 0);
+        run(SUMS, groups, trials, numerator);
+        run(error, groups, trials, 0);
+        run(ACCEPT, groups, trials, 0);
       }
-      STEPS[FINISH].run(groups, trials, 0);
+      run(ENCODE, groups, trials, 0);
+      run(FINISH, groups, trials, 0);
       storeCodes(groups, first, 0);
       storeState(groups, SCALE, groups.scales, first);
       storeState(groups, MIN, groups.mins, first);
@@ -106,53 +120,54 @@ final class VectorScaleMin {
     put(groups, SUM_WEIGHTS, sumWeights);
     put(groups, SUM_X, sumX);
     put(groups, SCALE, scale);
+    put(groups, TRIED_SCALE, scale);
+    put(groups, TRIED_MIN, min);
     put(groups, BEST_LEAST, min);
     put(groups, BEST_INVERSE, inverse);
-    encode(groups, min, inverse, trials.most());
   }
 
-  private static void encode(SearchGroups groups, FloatVector min, FloatVector inverse, int most) {
+  /// Sets the best codes. Vectors never pass from method to method: if the compiler doesn't inline
+  /// the one that takes them, they become objects.
+  private static void encode(SearchGroups groups, Trials trials, float number) {
     float[] xs = groups.laneX;
     float[] qs = groups.laneCodes;
+    int most = trials.most();
+    FloatVector min = get(groups, BEST_LEAST);
+    FloatVector inverse = get(groups, BEST_INVERSE);
     for (int i = 0; i < groups.size; i++) {
       nearest(at(xs, i).sub(min).mul(inverse), 0, most).intoArray(qs, i * LANES);
     }
   }
 
-  private static void firstError(SearchGroups groups, Trials trials, float number) {
-    put(groups, ERROR, error(groups, get(groups, SCALE), get(groups, MIN)));
-  }
-
-  private static void firstErrorAbsolute(SearchGroups groups, Trials trials, float number) {
-    put(groups, ERROR, errorAbsolute(groups, get(groups, SCALE), get(groups, MIN)));
-  }
-
-  private static FloatVector error(SearchGroups groups, FloatVector scale, FloatVector min) {
+  private static void error(SearchGroups groups, Trials trials, float number) {
     float[] xs = groups.laneX;
     float[] ws = groups.laneWeights;
     float[] qs = groups.laneCodes;
+    FloatVector scale = get(groups, TRIED_SCALE);
+    FloatVector min = get(groups, TRIED_MIN);
     FloatVector sum = FloatVector.zero(FLOATS);
     for (int i = 0; i < groups.size; i++) {
       FloatVector difference = at(qs, i).mul(scale).add(min).sub(at(xs, i));
       sum = sum.add(at(ws, i).mul(difference.mul(difference)));
     }
-    return sum;
+    put(groups, TRIED_ERROR, sum);
   }
 
-  private static FloatVector errorAbsolute(
-      SearchGroups groups, FloatVector scale, FloatVector min) {
+  private static void errorAbsolute(SearchGroups groups, Trials trials, float number) {
     float[] xs = groups.laneX;
     float[] ws = groups.laneWeights;
     float[] qs = groups.laneCodes;
+    FloatVector scale = get(groups, TRIED_SCALE);
+    FloatVector min = get(groups, TRIED_MIN);
     FloatVector sum = FloatVector.zero(FLOATS);
     for (int i = 0; i < groups.size; i++) {
       FloatVector difference = at(qs, i).mul(scale).add(min).sub(at(xs, i));
       sum = sum.add(at(ws, i).mul(difference.lanewise(ABS)));
     }
-    return sum;
+    put(groups, TRIED_ERROR, sum);
   }
 
-  private static void trySums(SearchGroups groups, Trials trials, float numerator) {
+  private static void sums(SearchGroups groups, Trials trials, float numerator) {
     float[] xs = groups.laneX;
     float[] ws = groups.laneWeights;
     float[] qs = groups.laneCodes;
@@ -185,15 +200,8 @@ final class VectorScaleMin {
     put(groups, TRIED_MIN, newMin.blend(0, above));
   }
 
-  private static void tryError(SearchGroups groups, Trials trials, float number) {
-    accept(groups, error(groups, get(groups, TRIED_SCALE), get(groups, TRIED_MIN)));
-  }
-
-  private static void tryErrorAbsolute(SearchGroups groups, Trials trials, float number) {
-    accept(groups, errorAbsolute(groups, get(groups, TRIED_SCALE), get(groups, TRIED_MIN)));
-  }
-
-  private static void accept(SearchGroups groups, FloatVector triedError) {
+  private static void accept(SearchGroups groups, Trials trials, float number) {
+    FloatVector triedError = get(groups, TRIED_ERROR);
     FloatVector error = get(groups, ERROR);
     FloatVector min = get(groups, MIN);
     VectorMask<Float> better = triedError.compare(LT, error);
@@ -204,12 +212,11 @@ final class VectorScaleMin {
     put(groups, MIN, min.blend(get(groups, TRIED_MIN), better));
   }
 
-  /// Sets the codes; a group of equal numbers, none above 0, is all minimum.
+  /// A group of equal numbers, none above 0, is all minimum.
   private static void finish(SearchGroups groups, Trials trials, float number) {
     float[] qs = groups.laneCodes;
     FloatVector max = get(groups, MAX);
     FloatVector min = get(groups, MIN);
-    encode(groups, get(groups, BEST_LEAST), get(groups, BEST_INVERSE), trials.most());
     VectorMask<Float> flat = get(groups, FLAT).compare(NE, 0);
     for (int i = 0; i < groups.size; i++) {
       at(qs, i).blend(0, flat).intoArray(qs, i * LANES);

@@ -30,18 +30,24 @@ final class VectorSymmetric {
   private static final int PASSES = 5;
 
   private static final Step[] STEPS = {
-    VectorSymmetric::startSymmetric,
-    VectorSymmetric::trySymmetric,
-    VectorSymmetric::finishSymmetric,
-    VectorSymmetric::startDescent,
+    VectorSymmetric::start,
+    VectorSymmetric::sums,
+    VectorSymmetric::acceptFirst,
+    VectorSymmetric::accept,
+    VectorSymmetric::finish,
+    VectorSymmetric::encode,
     VectorSymmetric::descend
   };
 
   private static final int START = 0;
-  private static final int TRY = 1;
-  private static final int FINISH = 2;
-  private static final int START_DESCENT = 3;
-  private static final int DESCEND = 4;
+  private static final int SUMS = 1;
+  private static final int ACCEPT_FIRST = 2;
+  private static final int ACCEPT = 3;
+  private static final int FINISH = 4;
+  private static final int ENCODE = 5;
+  private static final int DESCEND = 6;
+
+  private static final int TRIED_INVERSE = 6;
 
   private VectorSymmetric() {}
 
@@ -51,25 +57,40 @@ final class VectorSymmetric {
     void run(SearchGroups groups, int most, float numerator);
   }
 
+  /// The one place that calls steps: it sees several, none of them nine times out of ten, and so
+  /// the compiler inlines none.
+  private static void run(int step, SearchGroups groups, int most, float numerator) {
+    STEPS[step].run(groups, most, numerator);
+  }
+
   static void symmetric(SearchGroups groups, int most, Weighting weighting) {
     for (int first = 0; first < groups.count; first += LANES) {
       load(groups, first, weighting);
-      STEPS[START].run(groups, most, 0);
+      run(START, groups, most, 0);
+      run(SUMS, groups, most, -most);
+      run(ACCEPT_FIRST, groups, most, 0);
       for (int trial = -9; trial <= 9; trial++) {
         if (trial != 0) {
-          STEPS[TRY].run(groups, most, -(most + 0.1f * trial));
+          run(SUMS, groups, most, -(most + 0.1f * trial));
+          run(ACCEPT, groups, most, 0);
         }
       }
-      STEPS[FINISH].run(groups, most, 0);
+      run(FINISH, groups, most, 0);
       storeCodes(groups, first, most);
       storeState(groups, SCALE, groups.scales, first);
     }
   }
 
-  /// Sums for the codes of a reciprocal scale.
-  private static void sums(SearchGroups groups, int most, FloatVector inverse) {
+  private static void start(SearchGroups groups, int most, float number) {
+    put(groups, EXTREME, extreme(groups));
+  }
+
+  /// Sums for the codes of the reciprocal scale `numerator / extreme`.
+  private static void sums(SearchGroups groups, int most, float numerator) {
     float[] xs = groups.laneX;
     float[] ws = groups.laneWeights;
+    FloatVector inverse = FloatVector.broadcast(FLOATS, numerator).div(get(groups, EXTREME));
+    put(groups, TRIED_INVERSE, inverse);
     FloatVector sumQx = FloatVector.zero(FLOATS);
     FloatVector sumQq = FloatVector.zero(FLOATS);
     for (int i = 0; i < groups.size; i++) {
@@ -83,72 +104,62 @@ final class VectorSymmetric {
     put(groups, SUM_QQ, sumQq);
   }
 
-  private static void startSymmetric(SearchGroups groups, int most, float number) {
-    FloatVector extreme = extreme(groups);
-    FloatVector inverse = FloatVector.broadcast(FLOATS, -most).div(extreme);
-    sums(groups, most, inverse);
+  private static void acceptFirst(SearchGroups groups, int most, float number) {
     FloatVector sumQx = get(groups, SUM_QX);
     FloatVector sumQq = get(groups, SUM_QQ);
     FloatVector scale = sumQx.div(sumQq).blend(0, sumQq.eq(0));
-    put(groups, EXTREME, extreme);
     put(groups, SCALE, scale);
     put(groups, BEST, scale.mul(sumQx));
+    put(groups, BEST_INVERSE, get(groups, TRIED_INVERSE));
+  }
+
+  private static void accept(SearchGroups groups, int most, float number) {
+    VectorMask<Float> better = acceptSums(groups, get(groups, SUM_QX), get(groups, SUM_QQ));
+    FloatVector inverse = get(groups, BEST_INVERSE).blend(get(groups, TRIED_INVERSE), better);
     put(groups, BEST_INVERSE, inverse);
   }
 
-  private static void trySymmetric(SearchGroups groups, int most, float numerator) {
-    FloatVector inverse = FloatVector.broadcast(FLOATS, numerator).div(get(groups, EXTREME));
-    sums(groups, most, inverse);
-    VectorMask<Float> better = acceptSums(groups, get(groups, SUM_QX), get(groups, SUM_QQ));
-    put(groups, BEST_INVERSE, get(groups, BEST_INVERSE).blend(inverse, better));
+  private static void finish(SearchGroups groups, int most, float number) {
+    put(groups, TRIED_INVERSE, get(groups, BEST_INVERSE));
+    encode(groups, most, number);
+    put(groups, SCALE, get(groups, SCALE).blend(0, isZero(get(groups, EXTREME))));
   }
 
-  private static void finishSymmetric(SearchGroups groups, int most, float number) {
+  /// Sets the codes for TRIED_INVERSE; all of a group of zeros become the least.
+  private static void encode(SearchGroups groups, int most, float number) {
     float[] xs = groups.laneX;
     float[] qs = groups.laneCodes;
     VectorMask<Float> zero = isZero(get(groups, EXTREME));
-    FloatVector inverse = get(groups, BEST_INVERSE);
+    FloatVector inverse = get(groups, TRIED_INVERSE);
     for (int i = 0; i < groups.size; i++) {
       nearest(at(xs, i).mul(inverse), -most, most - 1).blend(-most, zero).intoArray(qs, i * LANES);
     }
-    put(groups, SCALE, get(groups, SCALE).blend(0, zero));
   }
 
   static void descent(SearchGroups groups, int most) {
     for (int first = 0; first < groups.count; first += LANES) {
       load(groups, first, Weighting.SQUARE);
-      STEPS[START_DESCENT].run(groups, most, 0);
+      run(START, groups, most, 0);
+      run(SUMS, groups, most, -most);
+      run(ENCODE, groups, most, 0);
       groups.changed = true;
       for (int pass = 0; pass < PASSES && groups.changed; pass++) {
         // A lane that a pass left as it was is left so by all that follow.
-        STEPS[DESCEND].run(groups, most, 0);
+        run(DESCEND, groups, most, 0);
       }
       storeCodes(groups, first, most);
       storeState(groups, SCALE, groups.scales, first);
     }
   }
 
-  private static void startDescent(SearchGroups groups, int most, float number) {
-    float[] xs = groups.laneX;
-    float[] qs = groups.laneCodes;
-    FloatVector extreme = extreme(groups);
-    VectorMask<Float> zero = isZero(extreme);
-    FloatVector inverse = FloatVector.broadcast(FLOATS, -most).div(extreme);
-    sums(groups, most, inverse);
-    for (int i = 0; i < groups.size; i++) {
-      nearest(at(xs, i).mul(inverse), -most, most - 1).blend(-most, zero).intoArray(qs, i * LANES);
-    }
-    // Sums of zero keep codes and scale of a group of zeros as they are.
-    put(groups, SUM_QX, get(groups, SUM_QX).blend(0, zero));
-    put(groups, SUM_QQ, get(groups, SUM_QQ).blend(0, zero));
-  }
-
   private static void descend(SearchGroups groups, int most, float number) {
     float[] xs = groups.laneX;
     float[] ws = groups.laneWeights;
     float[] qs = groups.laneCodes;
-    FloatVector sumQx = get(groups, SUM_QX);
-    FloatVector sumQq = get(groups, SUM_QQ);
+    // Sums of zero keep codes and scale of a group of zeros as they are.
+    VectorMask<Float> zero = isZero(get(groups, EXTREME));
+    FloatVector sumQx = get(groups, SUM_QX).blend(0, zero);
+    FloatVector sumQq = get(groups, SUM_QQ).blend(0, zero);
     boolean changed = false;
     for (int i = 0; i < groups.size; i++) {
       FloatVector x = at(xs, i);
