@@ -16,8 +16,8 @@ import java.util.Optional;
 /// @param output where to write; empty: beside the source, named after it and the scheme
 /// @param form whether the output is a file or a directory
 /// @param schemes the scheme of each weight; the first usually has the pattern `*`. Schemes of
-///   ggml's types make a GGUF file. May be empty only for a pipeline whose components have schemes
-///   of their own
+///   ggml's types make a GGUF file. Empty where only names are to change, and for a pipeline whose
+///   components have schemes of their own
 /// @param gguf the mix of types of a GGUF file, which goes before the scheme of the pattern `*`
 /// @param imatrix an importance matrix, for a GGUF file
 /// @param skip patterns of modules to keep as they are, which beat the schemes

@@ -18,18 +18,18 @@ import java.util.List;
 import java.util.Optional;
 import java.util.SequencedMap;
 
-/// The `config.json` of a quantized directory: what tells loaders which layers are quantized, and
-/// whether they will understand it as it is meant.
+/// The `config.json` of a directory: what tells loaders which layers are quantized, and whether
+/// they will understand it as it is meant.
 final class DirectoryConfiguration {
   private final PlanSource source;
   private final Recognition model;
   private final Layers layers;
-  private final QuantStorage storage;
+  private final Optional<QuantStorage> storage;
 
   /// @param source with the names of the output
-  /// @param storage of all its quantized weights
+  /// @param storage of all its quantized weights; empty if there are none
   DirectoryConfiguration(
-      PlanSource source, Recognition model, Layers layers, QuantStorage storage) {
+      PlanSource source, Recognition model, Layers layers, Optional<QuantStorage> storage) {
     this.source = source;
     this.model = model;
     this.layers = layers;
@@ -43,7 +43,10 @@ final class DirectoryConfiguration {
     if (source.config().isEmpty()) {
       return Optional.empty();
     }
-    LoaderCheck check = check();
+    if (storage.isEmpty()) {
+      return Optional.of(QuantizationConfig.without(source.config().get().json()));
+    }
+    LoaderCheck check = check(storage.get());
     SequencedMap<String, QuantScheme> modules = new LinkedHashMap<>();
     for (Decision.Quantize weight : layers.quantized()) {
       for (String path : check.spelled(LayerDecisions.module(weight.tensor().name()))) {
@@ -53,11 +56,11 @@ final class DirectoryConfiguration {
     return Optional.of(
         QuantizationConfig.merge(
             source.config().get().json(),
-            QuantizationConfig.of(storage, modules, check.skipList(), computeDtype)));
+            QuantizationConfig.of(storage.get(), modules, check.skipList(), computeDtype)));
   }
 
   /// Reads the plan as the loaders will that open a directory of this kind.
-  private LoaderCheck check() {
+  private LoaderCheck check(QuantStorage chosen) {
     boolean transformers = source.kind() == Kind.TRANSFORMERS;
     LoaderCheck check =
         new LoaderCheck(
@@ -69,14 +72,14 @@ final class DirectoryConfiguration {
             transformers ? model.spellings() : List.of(Spelling.AS_IN_FILE),
             transformers ? model.family().listedWithoutTensor() : List.of());
     List<String> added = source.className().map(KeptInFp32::of).orElse(List.of());
-    for (LoaderRules loader : loaders()) {
+    for (LoaderRules loader : loaders(chosen)) {
       check.require(loader, loader == LoaderRules.COMPRESSED_TENSORS ? List.of() : added);
     }
     return check;
   }
 
-  private List<LoaderRules> loaders() {
-    return switch (storage) {
+  private List<LoaderRules> loaders(QuantStorage chosen) {
+    return switch (chosen) {
       case BitsAndBytesStorage _ ->
           switch (source.kind()) {
             case DIFFUSERS -> List.of(LoaderRules.DIFFUSERS);

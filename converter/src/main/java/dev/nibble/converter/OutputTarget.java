@@ -6,7 +6,6 @@ import dev.nibble.formats.diffusers.ModelDirectory;
 import dev.nibble.formats.model.ModelFamily.Dialect;
 import dev.nibble.formats.model.Recognition;
 import dev.nibble.formats.quant.GgmlBlock;
-import dev.nibble.formats.quant.QuantScheme;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -38,7 +37,7 @@ record OutputTarget(Path path, boolean directory, String baseName) {
   private static final String GGUF_ENDING = ".gguf";
   private static final String INDEX_ENDING = ".safetensors.index.json";
 
-  /// The default name ends with the first scheme.
+  /// The default name ends with the first scheme, without one with the names' dialect.
   ///
   /// @param source with the names of the output
   /// @param directory whether the output is a directory
@@ -70,11 +69,17 @@ record OutputTarget(Path path, boolean directory, String baseName) {
 
   /// `nf4`; of GGUF files as people name them, `Q4_K_M`.
   private static String schemeName(ConversionRequest request) {
-    QuantScheme first = request.schemes().getFirst().scheme();
+    Optional<String> first =
+        request.schemes().stream()
+            .map(SchemeRule::scheme)
+            .findFirst()
+            .map(scheme -> scheme instanceof GgmlBlock block ? block.type().name() : scheme.id());
     return request
         .gguf()
         .map(GgufMix::name)
-        .orElse(first instanceof GgmlBlock block ? block.type().name() : first.id());
+        .or(() -> first)
+        .or(() -> request.names().map(Dialect::optionName))
+        .orElse("copy");
   }
 
   /// A name may not promise another format.

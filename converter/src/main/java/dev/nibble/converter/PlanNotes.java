@@ -40,7 +40,7 @@ final class PlanNotes {
 
   /// Adds what follows from the plan.
   ///
-  /// @param shared the storage of a directory; empty for a single file
+  /// @param shared the storage of a directory; empty for a single file, and if nothing is quantized
   /// @param gguf for a GGUF file
   void describe(
       PlanSource source,
@@ -58,6 +58,11 @@ final class PlanNotes {
       gguf.get().noteReaders();
     } else if (shared.isPresent()) {
       directory(source, shared.get(), weights);
+    } else if (weights.isEmpty()) {
+      add(
+          target.directory()
+              ? OPENS + fromPretrained(source)
+              : "nothing is quantized: the tensors have other names, or are cut otherwise");
     } else {
       file(source, model, target, weights);
     }

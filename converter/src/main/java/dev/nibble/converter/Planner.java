@@ -64,7 +64,7 @@ public final class Planner {
         .rules()
         .check(draft.source().label(), layers.linears(), draft.modules())
         .forEach(draft.notes()::add);
-    if (layers.quantized().isEmpty()) {
+    if (layers.quantized().isEmpty() && !request.schemes().isEmpty()) {
       throw nothingToQuantize(draft.source(), layers);
     }
     return finish(draft);
@@ -81,8 +81,8 @@ public final class Planner {
   }
 
   private static Draft draft(ConversionRequest request) throws IOException {
-    if (request.schemes().isEmpty()) {
-      throw new IllegalArgumentException("a conversion needs at least one scheme");
+    if (request.schemes().isEmpty() && request.names().isEmpty()) {
+      throw new IllegalArgumentException("a conversion needs a scheme, or other names");
     }
     Optional<ModelFamily> named = request.family().map(Planner::family);
     SkipRules rules = SkipRules.of(request);
@@ -113,13 +113,14 @@ public final class Planner {
     Layers layers = draft.layers();
     OutputTarget target = draft.target();
     Optional<QuantStorage> shared =
-        target.directory()
+        target.directory() && !layers.quantized().isEmpty()
             ? Optional.of(storages.forDirectory(source.label(), layers.quantized()))
             : Optional.empty();
     Optional<String> configuration =
-        shared.flatMap(storage ->
-            new DirectoryConfiguration(source, draft.model(), layers, storage)
-                .json(draft.request().computeDtype()));
+        target.directory()
+            ? new DirectoryConfiguration(source, draft.model(), layers, shared)
+                .json(draft.request().computeDtype())
+            : Optional.empty();
     Optional<GgufPlanner> gguf =
         draft.request().writesGguf()
             ? Optional.of(

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.nibble.converter.ConversionRequest.OutputForm;
 import dev.nibble.fixtures.Fixtures;
 import dev.nibble.formats.Checkpoint;
@@ -138,6 +139,37 @@ class NamesTest {
     assertEquals(
         Files.readString(folder.resolve("expected/config.json")),
         Files.readString(folder.resolve("found/config.json")));
+  }
+
+  @Test
+  void withoutASchemeOnlyTheNamesChange() throws IOException {
+    quantize(ConversionRequest.builder(ZIMAGE).names(Dialect.ORIGINAL), "o.safetensors");
+    try (Checkpoint expected = Checkpoints.open(original);
+        Checkpoint found = Checkpoints.open(folder.resolve("o.safetensors"))) {
+      assertEquals(expected.tensors().size(), found.tensors().size());
+      for (TensorInfo info : expected.tensors().values()) {
+        String name = info.name().substring("model.diffusion_model.".length());
+        TensorInfo other = Optional.ofNullable(found.tensors().get(name)).orElseThrow();
+        assertEquals(info.shape(), other.shape());
+        assertEquals(-1, expected.data(info).mismatch(found.data(other)), name);
+      }
+    }
+    ConversionReport report =
+        quantize(
+            ConversionRequest.builder(folder.resolve("o.safetensors"))
+                .names(Dialect.LIBRARY)
+                .config(CONFIG),
+            "back");
+    assertEqualTensors(ZIMAGE, folder.resolve("back"));
+    assertEquals(
+        new ObjectMapper().readTree(CONFIG.toFile()),
+        new ObjectMapper().readTree(folder.resolve("back/config.json").toFile()));
+    assertTrue(
+        report.plan().notes().stream().anyMatch(note -> note.contains("ZImageTransformer2DModel")),
+        report.plan().notes().toString());
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> converter.plan(ConversionRequest.builder(ZIMAGE).build()));
   }
 
   @Test

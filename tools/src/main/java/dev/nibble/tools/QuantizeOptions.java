@@ -78,7 +78,8 @@ final class QuantizeOptions {
       paramLabel = "N",
       description =
           "The names of the output's tensors: diffusers, or original as single files have them."
-              + " Default: what the form of the output needs, else those of the source.")
+              + " Default: what the form of the output needs, else those of the source. Without a"
+              + " scheme only the names change.")
   private Optional<String> names = Optional.empty();
 
   @Option(
@@ -139,7 +140,9 @@ final class QuantizeOptions {
   /// @param dryRun whether nothing will be written, so that an output that exists is in no danger
   /// @throws ParameterException if they contradict each other
   List<PipelineRequest> requests(boolean dryRun) {
-    return schemes.wishes(model).stream().map(wish -> request(wish, dryRun)).toList();
+    return schemes.wishes(model, names.isEmpty()).stream()
+        .map(wish -> request(wish, dryRun))
+        .toList();
   }
 
   private PipelineRequest request(SchemeOptions.Wish wish, boolean dryRun) {

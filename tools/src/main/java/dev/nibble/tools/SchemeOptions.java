@@ -151,8 +151,9 @@ final class SchemeOptions {
 
   /// What the options ask for, an output each.
   ///
+  /// @param needed whether there is nothing to do without a scheme
   /// @throws ParameterException if they contradict each other
-  List<Wish> wishes(Path model) {
+  List<Wish> wishes(Path model, boolean needed) {
     List<Group> groups = groups();
     List<Wish> wishes = new ArrayList<>();
     for (Group group : groups) {
@@ -161,7 +162,7 @@ final class SchemeOptions {
             "-o %s has no scheme: each of several outputs follows its own, as in --nf4 -o a --int8 -o b"
                 .formatted(group.output.orElse("")));
       }
-      wishes.add(wish(group, model));
+      wishes.add(wish(group, model, needed));
     }
     return wishes;
   }
@@ -202,7 +203,7 @@ final class SchemeOptions {
     return groups;
   }
 
-  private Wish wish(Group group, Path model) {
+  private Wish wish(Group group, Path model, boolean needed) {
     List<SchemeRule> rules = new ArrayList<>();
     Optional<QuantScheme> base = Optional.empty();
     for (QuantScheme scheme : flags(group)) {
@@ -222,7 +223,8 @@ final class SchemeOptions {
     Optional<GgufMix> mix = mix(group, base);
     base.ifPresent(scheme -> rules.addFirst(new SchemeRule("*", scheme)));
     Map<String, Optional<QuantScheme>> parts = components(group);
-    if (rules.isEmpty()
+    if (needed
+        && rules.isEmpty()
         && mix.isEmpty()
         && parts.values().stream().noneMatch(Optional::isPresent)) {
       throw wrong(

@@ -182,6 +182,11 @@ class QuantizePipelineTest {
     String stored = done("inspect", original).out();
     assertTrue(stored.contains(".attention.qkv.weight"), stored);
     assertFalse(stored.contains("to_q"), stored);
+    Path plain = folder.resolve("plain.safetensors");
+    CommandRun renamed =
+        done("quantize", TRANSFORMER, "--names", "original", "-o", plain, "--json");
+    assertEquals(0, renamed.json().get("totals").get("tensors_quantized").intValue());
+    assertTrue(done("inspect", plain).out().contains(".attention.qkv.weight"));
     assertRefused(2, "--names takes diffusers or original", "--nf4", "--names", "comfy");
   }
 

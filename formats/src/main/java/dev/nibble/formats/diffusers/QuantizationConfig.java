@@ -70,6 +70,15 @@ public final class QuantizationConfig {
     return PythonJson.sortedAndIndented(merged);
   }
 
+  /// The text of a `config.json` whose weights are not quantized, formatted in the same way.
+  ///
+  /// @param config the source's configuration; not changed
+  public static String without(ObjectNode config) {
+    ObjectNode plain = config.deepCopy();
+    plain.remove(KEY);
+    return PythonJson.sortedAndIndented(plain);
+  }
+
   /// Whether a configuration says that its weights are quantized.
   public static boolean isIn(JsonNode config) {
     return config.path(KEY).isObject();
