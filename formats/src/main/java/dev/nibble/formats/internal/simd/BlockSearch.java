@@ -12,7 +12,7 @@ public interface BlockSearch {
   static BlockSearch best() {
     return Simd.choose(
         () -> new ScalarBlockSearch(),
-        () -> new VectorBlockSearch(),
+        () -> new WarmingBlockSearch(),
         () -> new VectorBlockSearch());
   }
 

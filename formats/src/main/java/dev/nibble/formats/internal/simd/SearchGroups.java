@@ -9,7 +9,7 @@ public final class SearchGroups {
   /// Lanes of the longest vectors that are put to use.
   static final int LANES = 16;
 
-  private static final int STATES = 12;
+  private static final int STATES = 13;
 
   /// Elements of a group.
   public final int size;

@@ -86,7 +86,7 @@ final class Iq4NlCodec implements GgmlCodec {
     Pieces.decode(type(), DECODE, blocks, at, x, from, count);
   }
 
-  private static void decodeBlocks(byte[] blocks, float[] x, int from, int count) {
+  static void decodeBlocks(byte[] blocks, float[] x, int from, int count) {
     int block = 0;
     for (int first = from; first < from + count; first += SIZE, block += BYTES) {
       float d = BlockBytes.half(blocks, block);

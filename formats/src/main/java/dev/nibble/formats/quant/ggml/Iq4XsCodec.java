@@ -71,7 +71,7 @@ final class Iq4XsCodec extends SuperBlockCodec {
     BlockBytes.setInt32(batch.bytes, at + LOW, low);
   }
 
-  private static void decodeBlocks(byte[] blocks, float[] x, int from, int count) {
+  static void decodeBlocks(byte[] blocks, float[] x, int from, int count) {
     int block = 0;
     for (int first = from; first < from + count; first += SIZE, block += BYTES) {
       float d = BlockBytes.half(blocks, block);

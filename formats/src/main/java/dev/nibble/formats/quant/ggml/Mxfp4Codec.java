@@ -42,7 +42,7 @@ final class Mxfp4Codec implements GgmlCodec {
     Pieces.encode(type(), ENCODE, x, from, count, blocks, at);
   }
 
-  private static void encode(float[] x, int from, int count, byte[] blocks) {
+  static void encode(float[] x, int from, int count, byte[] blocks) {
     byte[] codes = new byte[SIZE];
     int block = 0;
     for (int first = from; first < from + count; first += SIZE, block += BYTES) {
@@ -61,7 +61,7 @@ final class Mxfp4Codec implements GgmlCodec {
     Pieces.decode(type(), DECODE, blocks, at, x, from, count);
   }
 
-  private static void decodeBlocks(byte[] blocks, float[] x, int from, int count) {
+  static void decodeBlocks(byte[] blocks, float[] x, int from, int count) {
     int block = 0;
     for (int first = from; first < from + count; first += SIZE, block += BYTES) {
       float scale = E2m1.halfScale(BlockBytes.unsigned(blocks, block));

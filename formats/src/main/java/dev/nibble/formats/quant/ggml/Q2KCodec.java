@@ -53,7 +53,7 @@ final class Q2KCodec extends ScaleMinCodec {
     TwoBitCodes.store(codes, from, bytes, at + CODES);
   }
 
-  private static void decodeBlocks(byte[] blocks, float[] x, int from, int count) {
+  static void decodeBlocks(byte[] blocks, float[] x, int from, int count) {
     int block = 0;
     for (int first = from; first < from + count; first += SIZE, block += BYTES) {
       float d = BlockBytes.half(blocks, block + SCALE);

@@ -54,7 +54,7 @@ final class Q51Codec implements GgmlCodec {
     }
   }
 
-  private static void encode(float[] x, int from, int count, byte[] blocks) {
+  static void encode(float[] x, int from, int count, byte[] blocks) {
     byte[] codes = new byte[SIZE];
     int block = 0;
     for (int first = from; first < from + count; first += SIZE, block += BYTES) {
@@ -98,7 +98,7 @@ final class Q51Codec implements GgmlCodec {
     Pieces.decode(type(), DECODE, blocks, at, x, from, count);
   }
 
-  private static void decodeBlocks(byte[] blocks, float[] x, int from, int count) {
+  static void decodeBlocks(byte[] blocks, float[] x, int from, int count) {
     int block = 0;
     for (int first = from; first < from + count; first += SIZE, block += BYTES) {
       float d = BlockBytes.half(blocks, block);

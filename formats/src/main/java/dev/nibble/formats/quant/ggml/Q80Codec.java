@@ -40,7 +40,7 @@ final class Q80Codec implements GgmlCodec {
     Pieces.encode(type(), ENCODE, x, from, count, blocks, at);
   }
 
-  private static void encode(float[] x, int from, int count, byte[] blocks) {
+  static void encode(float[] x, int from, int count, byte[] blocks) {
     int block = 0;
     for (int first = from; first < from + count; first += SIZE, block += BYTES) {
       float d = Math.abs(GgmlMath.extreme(x, first, SIZE)) / 127;
@@ -57,7 +57,7 @@ final class Q80Codec implements GgmlCodec {
     Pieces.decode(type(), DECODE, blocks, at, x, from, count);
   }
 
-  private static void decodeBlocks(byte[] blocks, float[] x, int from, int count) {
+  static void decodeBlocks(byte[] blocks, float[] x, int from, int count) {
     int block = 0;
     for (int first = from; first < from + count; first += SIZE, block += BYTES) {
       float d = BlockBytes.half(blocks, block);
