@@ -4,6 +4,8 @@
 // bandwidth; arithmetic is negligible. Reference: dev.nibble.runtime.cpu.Elementwise, Broadcast and Layout.rope.
 //
 // `width` is 8 where every row is a multiple of 8 numbers and every address of 16 bytes, else 1.
+#include <cuda_fp16.h>
+
 #include "../common/numbers.cuh"
 
 using namespace nibble;
@@ -256,6 +258,15 @@ extern "C" __global__ void affine(
     affineBody<8>(x, xType, factor, addend, out, outType, count);
   } else {
     affineBody<1>(x, xType, factor, addend, out, outType, count);
+  }
+}
+
+/// Half precision to another type.
+extern "C" __global__ void convert_half(
+    const __half* x /* [count] */, void* out /* [count] */, int outType, int64_t count) {
+  for (int64_t i = firstOfThread<1>(); i < count; i += stepOfGrid<1>()) {
+    const float v[1] = {__half2float(x[i])};
+    store<1>(out, outType, i, v);
   }
 }
 
