@@ -1,4 +1,4 @@
-/// The CUDA backend: computes what {@link dev.nibble.runtime.tensor.Ops} says on an NVIDIA GPU.
+/// The CUDA backend: the operations of {@link dev.nibble.runtime.tensor.Ops} on an NVIDIA GPU.
 @NullMarked
 package dev.nibble.runtime.cuda;
 
