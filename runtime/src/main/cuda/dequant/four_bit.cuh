@@ -1,0 +1,64 @@
+// NF4 and FP4 of bitsandbytes (Dettmers et al. 2023, QLoRA): 4-bit codes, the first in the high nibble,
+// an absmax a block, which double quantization makes 8 bits itself. Reference: FourBitDecoder.
+#pragma once
+
+#include "dequant/weight.cuh"
+
+namespace nibble {
+
+template <bool kDoubleQuant>
+struct FourBit {
+  static constexpr int kBits = 4;
+  using Block = float;
+
+  __device__ static float block(const Weight& weight, uint32_t index) {
+    if constexpr (kDoubleQuant) {
+      const uint32_t code = static_cast<const uint8_t*>(weight.scale)[index];
+      return __fadd_rn(
+          __fmul_rn(__ldg(weight.nested_codebook + code), __ldg(weight.nested_absmax + index / 256)),
+          weight.nested_offset);
+    } else {
+      return static_cast<const float*>(weight.scale)[index];
+    }
+  }
+
+  // 16 words in 16 banks: look-ups never conflict.
+  struct Values {
+    float codebook[16];
+
+    __device__ void load(const Weight& weight) {
+      if (threadIdx.x < 16) {
+        codebook[threadIdx.x] = weight.codebook[threadIdx.x];
+      }
+    }
+  };
+
+  template <int kCount>
+  __device__ static float value(const Values& values, const Codes<4, kCount>& codes, int i, float) {
+    return values.codebook[codes.words[i / 8] >> (i % 8 / 2 * 8 + (i % 2 == 0 ? 4 : 0)) & 15];
+  }
+
+  __device__ static float decoded(float number, float absmax) { return __fmul_rn(number, absmax); }
+  __device__ static float factor(float absmax) { return absmax; }
+
+  // Both numbers of each byte, once for every lane, so that a look-up is one access to the lane's bank.
+  struct Pairs {
+    uint32_t bytes[256][32];
+
+    __device__ void load(const Weight& weight) {
+      const int byte = threadIdx.x;
+      const uint32_t pair = pack_bf16(weight.codebook[byte >> 4], weight.codebook[byte & 15]);
+#pragma unroll
+      for (int lane = 0; lane < 32; lane++) {
+        bytes[byte][(lane + byte) % 32] = pair;
+      }
+    }
+  };
+
+  template <int kCount>
+  __device__ static uint32_t pair(const Pairs& pairs, const Codes<4, kCount>& codes, int i, float) {
+    return pairs.bytes[codes.byte(i)][threadIdx.x % 32];
+  }
+};
+
+}  // namespace nibble

@@ -1,0 +1,209 @@
+// out[m, n] = x[m, k] · w[n, k]ᵀ + bias in bf16, sums in float32, for machines without cuBLASLt.
+//
+// Idea: 4 warps make a tile of 128 x 128, each 64 x 64 of it, so that 16 bytes read from shared memory feed
+// as many products as registers allow; operands come by asynchronous copies three stages of 64 along k
+// ahead, swizzled so that neither copies nor ldmatrix meet in a bank. Two such blocks fit an SM. Tiles are
+// visited in strips of 8 tile rows, so that blocks that run together share operands in the second cache.
+// Floor: 2·m·n·k / tensor peak by mma.sync (on sm_90 about 2/3 of what wgmma reaches).
+// Reference: Ops.linear.
+//
+// Launch: grid ceil(m / 128) · ceil(n / 128), block 128, dynamic shared memory 98304. Any sizes; operands
+// that are not 16-byte aligned, or of rows that are not multiples of 8, are loaded number by number.
+#include "common/async_copy.cuh"
+#include "common/dtype.cuh"
+#include "common/mma.cuh"
+
+namespace nibble {
+namespace {
+
+constexpr int kThreads = 128;
+constexpr int kTile = 128;       // rows and columns of a block's tile
+constexpr int kWarpTile = 64;    // of a warp's
+constexpr int kDepth = 64;       // along k of a stage
+constexpr int kChunks = kDepth / 8;
+constexpr int kStages = 3;
+constexpr int kOperandBytes = kTile * kDepth * 2;
+constexpr int kStageBytes = 2 * kOperandBytes;
+constexpr int kStrip = 8;        // tile rows visited together
+static_assert(kStages * kStageBytes == 98304);
+
+// Rows of an operand, which are rows of a tile in shared memory.
+struct Operand {
+  const bf16* rows;
+  int64_t stride;
+  int count;
+  int k;
+  bool is_aligned;
+
+  __device__ Operand(const bf16* all, int64_t row_stride, int first, int total, int depth)
+      : rows(all + first * row_stride),
+        stride(row_stride),
+        count(total - first),
+        k(depth),
+        is_aligned(row_stride % 8 == 0 && depth % 8 == 0 && reinterpret_cast<uintptr_t>(all) % 16 == 0) {}
+
+  // Columns from `at` on to a stage; zeros beyond the operand.
+  __device__ void load(unsigned char* to, int at) const {
+    const uint32_t base = shared_address(to);
+#pragma unroll
+    for (int i = 0; i < kTile * kChunks / kThreads; i++) {
+      const int chunk = i * kThreads + threadIdx.x;
+      const int row = chunk / kChunks;
+      const int column = at + chunk % kChunks * 8;
+      const uint32_t place = swizzled<kChunks>(row, chunk % kChunks);
+      if (is_aligned) {
+        const bool valid = row < count && column < k;
+        copy_async16(base + place, valid ? rows + row * stride + column : rows, valid);
+      } else {
+        alignas(16) bf16 numbers[8];
+#pragma unroll
+        for (int j = 0; j < 8; j++) {
+          numbers[j] = row < count && column + j < k ? rows[row * stride + column + j] : bf16(0.0f);
+        }
+        *reinterpret_cast<uint4*>(to + place) = *reinterpret_cast<const uint4*>(numbers);
+      }
+    }
+  }
+};
+
+// A warp's 64 x 64 sums.
+struct WarpSums {
+  float sums[4][8][4] = {};  // [16 rows][8 columns]
+
+  __device__ void multiply(uint32_t x, uint32_t w, int row, int column) {
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int step = 0; step < kDepth / 16; step++) {
+      uint32_t a[4][4];
+      uint32_t b[4][4];  // two tiles of 8 columns each
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        load_matrices(a[i], x + swizzled<kChunks>(row + i * 16 + lane % 16, step * 2 + lane / 16));
+      }
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        load_matrices(b[i], w + swizzled<kChunks>(column + i * 16 + lane % 8 + lane / 16 * 8,
+                                                  step * 2 + lane / 8 % 2));
+      }
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+#pragma unroll
+        for (int j = 0; j < 8; j++) {
+          mma_bf16(sums[i][j], a[i], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
+        }
+      }
+    }
+  }
+};
+
+__device__ inline void store2(float* to, float first, float second, bool is_paired, bool has_second) {
+  if (is_paired && has_second) {
+    *reinterpret_cast<float2*>(to) = make_float2(first, second);
+  } else {
+    to[0] = first;
+    if (has_second) {
+      to[1] = second;
+    }
+  }
+}
+
+__device__ inline void store2(bf16* to, float first, float second, bool is_paired, bool has_second) {
+  if (is_paired && has_second) {
+    *reinterpret_cast<uint32_t*>(to) = pack_bf16(first, second);
+  } else {
+    to[0] = from_float<bf16>(first);
+    if (has_second) {
+      to[1] = from_float<bf16>(second);
+    }
+  }
+}
+
+template <class Out>
+__device__ void store(const WarpSums& tile, Out* out, const float* bias, int m, int n, int stride, int row,
+                      int column) {
+  const int group = threadIdx.x % 32 / 4;
+  const int place = threadIdx.x % 4;
+  const bool is_paired = stride % 2 == 0 && reinterpret_cast<uintptr_t>(out) % (2 * sizeof(Out)) == 0;
+#pragma unroll
+  for (int j = 0; j < 8; j++) {
+    const int at = column + j * 8 + place * 2;
+    if (at >= n) {
+      break;
+    }
+    const bool has_second = at + 1 < n;
+    const float bias0 = bias == nullptr ? 0.0f : bias[at];
+    const float bias1 = bias == nullptr || !has_second ? 0.0f : bias[at + 1];
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      const int r = row + i * 8 + group;
+      if (r < m) {
+        const float* sums = tile.sums[i / 2][j] + i % 2 * 2;
+        store2(out + static_cast<int64_t>(r) * stride + at, sums[0] + bias0, sums[1] + bias1, is_paired,
+               has_second);
+      }
+    }
+  }
+}
+
+template <class Out>
+__device__ void gemm(Out* out, const bf16* x, const bf16* w, const float* bias, int m, int n, int k,
+                     int x_stride, int out_stride) {
+  extern __shared__ __align__(128) unsigned char stages[];
+  const int tile_rows = (m + kTile - 1) / kTile;
+  const int tile_columns = (n + kTile - 1) / kTile;
+  const int strip = blockIdx.x / (kStrip * tile_columns);
+  const int strip_rows = min(kStrip, tile_rows - strip * kStrip);
+  const int in_strip = blockIdx.x - strip * kStrip * tile_columns;
+  const int first_row = (strip * kStrip + in_strip % strip_rows) * kTile;
+  const int first_column = in_strip / strip_rows * kTile;
+
+  const Operand left(x, x_stride, first_row, m, k);
+  const Operand right(w, k, first_column, n, k);
+  const int steps = (k + kDepth - 1) / kDepth;
+  const auto load = [&](int step) {
+    if (step < steps) {
+      unsigned char* stage = stages + step % kStages * kStageBytes;
+      left.load(stage, step * kDepth);
+      right.load(stage + kOperandBytes, step * kDepth);
+    }
+    commit_copies();
+  };
+#pragma unroll
+  for (int i = 0; i < kStages - 1; i++) {
+    load(i);
+  }
+
+  const int warp = threadIdx.x / 32;
+  const int row = warp / 2 * kWarpTile;
+  const int column = warp % 2 * kWarpTile;
+  WarpSums tile;
+  for (int step = 0; step < steps; step++) {
+    wait_copies<kStages - 2>();
+    __syncthreads();
+    load(step + kStages - 1);  // to the stage that all warps have left
+    const uint32_t stage = shared_address(stages + step % kStages * kStageBytes);
+    tile.multiply(stage, stage + kOperandBytes, row, column);
+  }
+  store(tile, out, bias, m, n, out_stride, first_row + row, first_column + column);
+}
+
+}  // namespace
+}  // namespace nibble
+
+extern "C" __global__ __launch_bounds__(128, 2) void gemm_bf16_bf16(
+    nibble::bf16* out,      // [m, n]
+    const nibble::bf16* x,  // [m, k]
+    const nibble::bf16* w,  // [n, k]
+    const float* bias,      // [n] or null
+    int m, int n, int k, int x_stride, int out_stride) {
+  nibble::gemm(out, x, w, bias, m, n, k, x_stride, out_stride);
+}
+
+extern "C" __global__ __launch_bounds__(128, 2) void gemm_bf16_f32(
+    float* out,             // [m, n]
+    const nibble::bf16* x,  // [m, k]
+    const nibble::bf16* w,  // [n, k]
+    const float* bias,      // [n] or null
+    int m, int n, int k, int x_stride, int out_stride) {
+  nibble::gemm(out, x, w, bias, m, n, k, x_stride, out_stride);
+}
