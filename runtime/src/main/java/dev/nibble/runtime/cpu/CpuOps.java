@@ -276,7 +276,8 @@ final class CpuOps implements Ops {
 
   @Override
   public Tensor modulate(Tensor x, Tensor scale, Optional<Tensor> shift) {
-    if (!ResultShapes.isRowOfItems(x, scale) || !shift.map(s -> ResultShapes.isRowOfItems(x, s)).orElse(true)) {
+    if (!ResultShapes.isRowOfItems(x, scale)
+        || !shift.map(s -> ResultShapes.isRowOfItems(x, s)).orElse(true)) {
       return Ops.super.modulate(x, scale, shift);
     }
     Tensor out = like(x);

@@ -224,7 +224,6 @@ final class CudaProducts {
     int tile = isTensorCore ? CONV_TILE : EXACT_TILE;
     launcher.run(
         isTensorCore ? kernels.conv().mma() : kernels.conv().f32(),
-        LaunchShape.of(
-            Math.ceilDiv(features, tile), Math.ceilDiv(pixels, tile), Launcher.THREADS));
+        LaunchShape.of(Math.ceilDiv(features, tile), Math.ceilDiv(pixels, tile), Launcher.THREADS));
   }
 }

@@ -69,7 +69,6 @@ final class CudaReductions {
         .address(CudaBuffer.address(out))
         .i32(d)
         .i32(Launcher.width(d, x));
-    launcher.run(
-        kernels.rows(), LaunchShape.of(x.shape().elements() / d, Launcher.THREADS));
+    launcher.run(kernels.rows(), LaunchShape.of(x.shape().elements() / d, Launcher.THREADS));
   }
 }

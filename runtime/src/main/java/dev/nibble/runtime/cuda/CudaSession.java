@@ -15,11 +15,7 @@ import java.util.List;
 /// @param staging between the host's arrays and the device
 /// @param product type that products take and norms give: BF16, or F32 in the exact mode
 record CudaSession(
-    KernelModules kernels,
-    Launcher launcher,
-    CudaMemory memory,
-    HostStaging staging,
-    DType product)
+    KernelModules kernels, Launcher launcher, CudaMemory memory, HostStaging staging, DType product)
     implements AutoCloseable {
 
   boolean isExact() {

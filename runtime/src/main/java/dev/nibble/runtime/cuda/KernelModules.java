@@ -129,8 +129,7 @@ record KernelModules(
           module(device, "attention_f32").kernel("attention_f32"));
     }
 
-    private static Tile tile(
-        CudaModule module, int dim, int rows, int threads, int sharedBytes) {
+    private static Tile tile(CudaModule module, int dim, int rows, int threads, int sharedBytes) {
       Kernel kernel = module.kernel("attention_bf16_d" + dim);
       return new Tile(kernel.allowShared(sharedBytes), dim, rows, threads, sharedBytes);
     }
