@@ -67,10 +67,10 @@ final class Admission {
     lock.lock();
     try {
       while (running.size() >= most) {
-        if (cancellation.isCancelled() || Thread.currentThread().isInterrupted()) {
+        if (cancellation.isCancelled()) {
           throw GenerationCancelledException.waiting();
         }
-        await();
+        boolean _ = left.await(GLANCE_MILLIS, TimeUnit.MILLISECONDS);
       }
       Attempt attempt = new Attempt();
       running.add(attempt);
@@ -78,16 +78,11 @@ final class Admission {
         running.forEach(each -> each.alone = false);
       }
       return attempt;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw GenerationCancelledException.waiting();
     } finally {
       lock.unlock();
-    }
-  }
-
-  private void await() {
-    try {
-      boolean _ = left.await(GLANCE_MILLIS, TimeUnit.MILLISECONDS);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt(); // seen by the loop
     }
   }
 
