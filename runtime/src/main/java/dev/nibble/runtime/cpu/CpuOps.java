@@ -276,7 +276,8 @@ final class CpuOps implements Ops {
 
   @Override
   public Tensor modulate(Tensor x, Tensor scale, Optional<Tensor> shift) {
-    if (!ResultShapes.isRowOfItems(x, scale) || !shift.map(s -> ResultShapes.isRowOfItems(x, s)).orElse(true)) {
+    if (!ResultShapes.isRowOfItems(x, scale)
+        || !shift.map(s -> ResultShapes.isRowOfItems(x, s)).orElse(true)) {
       return Ops.super.modulate(x, scale, shift);
     }
     Tensor out = like(x);
@@ -299,6 +300,14 @@ final class CpuOps implements Ops {
     Shapes.requireSame("swiGlu", gate, up);
     Tensor out = like(gate);
     elementwise.swiGlu(gate, up, CpuBuffer.array(out));
+    return out;
+  }
+
+  /// In one buffer: a picture's features are the largest tensors there are.
+  @Override
+  public Tensor groupNormSilu(Tensor x, int groups, Tensor weight, Tensor bias, float eps) {
+    Tensor out = groupNorm(x, groups, weight, bias, eps);
+    elementwise.unary(Unary.SILU, out, CpuBuffer.array(out));
     return out;
   }
 

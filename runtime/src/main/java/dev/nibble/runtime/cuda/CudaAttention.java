@@ -34,18 +34,14 @@ final class CudaAttention implements AutoCloseable {
   /// @param numbers begin and end of each query's keys, int32
   private record Ranges(AttentionBias bias, int batch, int queries, int keys, Tensor numbers) {
     boolean isOf(AttentionBias other, Tensor q, Tensor k) {
-      return batch == q.dim(0)
-          && queries == q.dim(1)
-          && keys == k.dim(1)
-          && bias.equals(other);
+      return batch == q.dim(0) && queries == q.dim(1) && keys == k.dim(1) && bias.equals(other);
     }
   }
 
   /// Keys around query i that it sees: from `i - before` to `i + after`.
   private record Window(int before, int after) {
     static Window of(long before, long after) {
-      return new Window(
-          (int) Math.clamp(before, -ALL, ALL), (int) Math.clamp(after, -ALL, ALL));
+      return new Window(Math.clamp(before, -ALL, ALL), Math.clamp(after, -ALL, ALL));
     }
   }
 
@@ -79,7 +75,7 @@ final class CudaAttention implements AutoCloseable {
     session.done(value, v);
     session.done(key, k);
     session.done(query, q);
-    if (result != out) {
+    if (out.dtype() != type) {
       session.convert(result, out);
       session.memory().release(result);
     }
@@ -92,12 +88,7 @@ final class CudaAttention implements AutoCloseable {
   }
 
   private void launch(
-      Tensor q,
-      Tensor k,
-      Tensor v,
-      AttentionOptions options,
-      Optional<Tensor> bias,
-      Tensor out) {
+      Tensor q, Tensor k, Tensor v, AttentionOptions options, Optional<Tensor> bias, Tensor out) {
     Optional<Tensor> ranges = ranges(options.bias(), q, k);
     write(q, k, v, options, ranges.isPresent());
     launcher
@@ -184,9 +175,7 @@ final class CudaAttention implements AutoCloseable {
   /// Writes `AttentionShape` of `attention/shape.cuh`.
   private void write(Tensor q, Tensor k, Tensor v, AttentionOptions options, boolean hasRanges) {
     Window window = window(options.bias(), k.dim(1) - q.dim(1));
-    int[] sizes = {
-      q.dim(0), q.dim(1), k.dim(1), q.dim(2), k.dim(2), q.dim(3), v.dim(3)
-    };
+    int[] sizes = {q.dim(0), q.dim(1), k.dim(1), q.dim(2), k.dim(2), q.dim(3), v.dim(3)};
     for (int i = 0; i < sizes.length; i++) {
       shape.setAtIndex(ValueLayout.JAVA_INT, i, sizes[i]);
     }

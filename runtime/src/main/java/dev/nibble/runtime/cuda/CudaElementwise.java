@@ -112,7 +112,12 @@ final class CudaElementwise {
   }
 
   private void combine(
-      float[] coefficients, List<Tensor> terms, int begin, int end, Optional<Tensor> sum, Tensor out) {
+      float[] coefficients,
+      List<Tensor> terms,
+      int begin,
+      int end,
+      Optional<Tensor> sum,
+      Tensor out) {
     List<Tensor> all = new ArrayList<>();
     sum.ifPresent(all::add);
     all.addAll(terms.subList(begin, end));
@@ -171,8 +176,7 @@ final class CudaElementwise {
   /// @param cos float32; `sin` likewise
   void rope(Tensor x, Tensor cos, Tensor sin, RopeTable.Pairs pairs, Tensor out) {
     int half = x.dim(3) / 2;
-    operand(
-            operand(x).address(CudaBuffer.address(cos)).address(CudaBuffer.address(sin)), out)
+    operand(operand(x).address(CudaBuffer.address(cos)).address(CudaBuffer.address(sin)), out)
         .i64((long) x.dim(0) * x.dim(1))
         .i32(x.dim(2))
         .i32(half)

@@ -42,7 +42,14 @@ final class CudaLayout {
   }
 
   private void copyRows(
-      Tensor x, long at, long stride, Tensor out, long outAt, long outStride, long rows, long length) {
+      Tensor x,
+      long at,
+      long stride,
+      Tensor out,
+      long outAt,
+      long outStride,
+      long rows,
+      long length) {
     if (length == 0) {
       return;
     }

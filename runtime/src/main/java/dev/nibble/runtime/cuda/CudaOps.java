@@ -62,10 +62,7 @@ final class CudaOps implements Ops {
     Tensor copy = memory.makeForSession(tensor.dtype(), tensor.shape());
     long bytes = tensor.dtype().byteSize(tensor.shape().elements());
     if (bytes > 0) {
-      session
-          .launcher()
-          .stream()
-          .copy(CudaBuffer.address(copy), CudaBuffer.address(tensor), bytes);
+      session.launcher().stream().copy(CudaBuffer.address(copy), CudaBuffer.address(tensor), bytes);
     }
     return copy;
   }
