@@ -36,7 +36,7 @@ class CudaOpsGpuTest {
     fast.close();
   }
 
-  private abstract static class OnGpu extends AbstractOpsTest {
+  abstract static class OnGpu extends AbstractOpsTest {
     @Override
     protected Backend newOracle() {
       return new ReferenceBackend();

@@ -3,11 +3,12 @@ package dev.nibble.runtime.cuda.driver;
 import dev.nibble.runtime.device.DeviceArena;
 import dev.nibble.runtime.device.DeviceException;
 import dev.nibble.runtime.device.DeviceMemory;
-import java.lang.foreign.MemorySegment;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.SequencedMap;
+import java.util.Set;
 import jcuda.driver.CUdevice;
 import jcuda.driver.CUevent;
 import jcuda.driver.CUmodule;
@@ -21,6 +22,15 @@ import jcuda.driver.JCudaDriver;
 /// Closing it closes what it made and is still open, last first; its arena must be empty by then.
 public final class CudaDevice implements AutoCloseable {
   private static final int REGISTER_READ_ONLY = 0x08; // CU_MEMHOSTREGISTER_READ_ONLY
+
+  /// What registering answers where it can't; anything else is a failure of the device.
+  private static final Set<Integer> REFUSALS =
+      Set.of(
+          CUresult.CUDA_ERROR_INVALID_VALUE,
+          CUresult.CUDA_ERROR_OUT_OF_MEMORY,
+          CUresult.CUDA_ERROR_NOT_PERMITTED,
+          CUresult.CUDA_ERROR_NOT_SUPPORTED,
+          CUresult.CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
 
   private final CUdevice device;
   private final DeviceInfo info;
@@ -96,19 +106,26 @@ public final class CudaDevice implements AutoCloseable {
     return buffer;
   }
 
-  /// Registers pages of a read-only mapping of a file for copies to this device.
+  /// Registers pages of a read-only mapping of a file, or of other memory, for copies to this
+  /// device. They must stay mapped until it is closed.
   ///
-  /// @param pages whole pages: address and size multiples of the page size, but for a mapping's end
-  /// @throws DeviceException if the device can't ({@link DeviceInfo#registersReadOnly})
-  public RegisteredMemory register(MemorySegment pages) {
+  /// @param address of the first page
+  /// @param bytes of whole pages, none of which is registered already
+  /// @return empty if the device, the system or the memory does not allow it
+  public Optional<RegisteredMemory> register(long address, long bytes) {
+    if (!info.registersReadOnly()) {
+      return Optional.empty();
+    }
     makeCurrent();
-    Handles.Host host = new Handles.Host(pages.address());
-    check(
-        JCudaDriver.cuMemHostRegister(host, pages.byteSize(), REGISTER_READ_ONLY),
-        "registering %,d bytes of a mapping".formatted(pages.byteSize()));
+    Handles.Host host = new Handles.Host(address);
+    int result = JCudaDriver.cuMemHostRegister(host, bytes, REGISTER_READ_ONLY);
+    if (REFUSALS.contains(result)) {
+      return Optional.empty();
+    }
+    check(result, "registering %,d bytes of a mapping".formatted(bytes));
     RegisteredMemory registered = new RegisteredMemory(this, host);
     remember(registered, registered::close);
-    return registered;
+    return Optional.of(registered);
   }
 
   /// Loads kernels. They stay until the device closes.
