@@ -13,32 +13,13 @@
 // Launch: grid (ceil(queries / kQueries), heads, batch), block kThreads, dynamic shared memory kBytes, as the
 // Tiles of each entry below say. All pointers and strides multiples of 16 bytes; dim and value_dim multiples
 // of 8 up to the entry's width; scale > 0.
-#include "attention/shape.cuh"
+#include "attention/softmax.cuh"
 #include "common/async_copy.cuh"
 #include "common/dtype.cuh"
 #include "common/mma.cuh"
 
 namespace nibble {
 namespace {
-
-constexpr float kLog2E = 1.44269504088896f;
-
-__device__ inline float exp2_fast(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-
-// Over the 4 lanes that hold a row of a fragment.
-__device__ inline float row_max(float x) {
-  x = fmaxf(x, __shfl_xor_sync(0xffffffff, x, 1));
-  return fmaxf(x, __shfl_xor_sync(0xffffffff, x, 2));
-}
-
-__device__ inline float row_sum(float x) {
-  x += __shfl_xor_sync(0xffffffff, x, 1);
-  return x + __shfl_xor_sync(0xffffffff, x, 2);
-}
 
 // kRows queries a warp in kRowWarps warps, times kParts warps that share the width of the values.
 template <int kWidth_, int kRows_, int kRowWarps_, int kKeys_, int kParts_>
@@ -72,64 +53,39 @@ __device__ void load_rows(uint32_t to, const bf16* from, int64_t stride, int fir
   }
 }
 
-// What each query of the block sees, and what all of them do.
-template <int kQueries>
-struct BlockRanges {
-  KeyRange rows[kQueries];
-  int begin;       // the first key that any query sees
-  int end;
-  int full_begin;  // from here every query sees every key ...
-  int full_end;    // ... to here
+// The address of a chunk in swizzled rows of a tile that begins at a multiple of 1024 bytes, for rows and
+// columns that depend on the lane: moving by a compile-time number of rows is an addition, by an even number
+// of chunks an XOR.
+template <class T>
+struct LaneAddress {
+  uint32_t address;
 
-  __device__ void load(const AttentionShape& shape, const int2* ranges, int item, int first) {
-    if (threadIdx.x == 0) {
-      begin = shape.keys;
-      end = 0;
-      full_begin = 0;
-      full_end = shape.keys;
-    }
-    __syncthreads();
-    for (int i = threadIdx.x; i < kQueries; i += blockDim.x) {
-      // Rows beyond the last see what the last does; nobody keeps what they give.
-      const KeyRange range = key_range(shape, ranges, item, min(first + i, shape.queries - 1));
-      rows[i] = range;
-      if (range.begin < range.end) {
-        atomicMin(&begin, range.begin);
-        atomicMax(&end, range.end);
-      }
-      atomicMax(&full_begin, range.begin < range.end ? range.begin : shape.keys);
-      atomicMin(&full_end, range.end);
-    }
-    __syncthreads();
-  }
+  __device__ LaneAddress(uint32_t tile, int row, int chunk) : address(tile + swizzled<T::kChunks>(row, chunk)) {}
+  // @param rows a multiple of 8
+  __device__ uint32_t at(int rows, int chunks) const { return (address ^ (chunks * 16)) + rows * T::kWidth * 2; }
 };
 
-// The state of a warp's rows: their running maximum and sum, and their results so far.
+// A warp's rows: products of tiles, and results so far.
 template <class T>
 class WarpRows {
   static constexpr int kTiles = T::kRows / 16;
-  static constexpr int kScoreTiles = T::kKeys / 8;
+  static constexpr int kKeyTiles = T::kKeys / 8;
   static constexpr int kValueTiles = T::kWidth / T::kParts / 8;
-  using Scores = float[kTiles][kScoreTiles][4];
 
  public:
-  __device__ WarpRows()
-      : lane_(threadIdx.x % 32),
-        first_row_(threadIdx.x / 32 % T::kRowWarps * T::kRows),
-        first_chunk_(threadIdx.x / 32 / T::kRowWarps * (T::kChunks / T::kParts)) {
-#pragma unroll
-    for (int i = 0; i < kTiles * 2; i++) {
-      largest_[i] = -INFINITY;
-      total_[i] = 0;
-    }
-  }
+  using Softmax = OnlineSoftmax<kTiles, T::kKeys>;
+  using Scores = typename Softmax::Scores;
+
+  float results[kTiles][kValueTiles][4] = {};
 
   // q · kᵀ of a tile of keys.
   __device__ void score(Scores& scores, uint32_t q, uint32_t k) const {
+    const LaneAddress<T> q_rows(q, first_row() + lane() % 16, lane() / 16);
+    const LaneAddress<T> k_rows(k, lane() % 8 + lane() / 16 * 8, lane() / 8 % 2);
 #pragma unroll
     for (int i = 0; i < kTiles; i++) {
 #pragma unroll
-      for (int j = 0; j < kScoreTiles; j++) {
+      for (int j = 0; j < kKeyTiles; j++) {
 #pragma unroll
         for (int e = 0; e < 4; e++) {
           scores[i][j][e] = 0;
@@ -141,12 +97,12 @@ class WarpRows {
       uint32_t a[kTiles][4];
 #pragma unroll
       for (int i = 0; i < kTiles; i++) {
-        load_matrices(a[i], q + swizzled<T::kChunks>(first_row_ + i * 16 + lane_ % 16, step * 2 + lane_ / 16));
+        load_matrices(a[i], q_rows.at(i * 16, step * 2));
       }
 #pragma unroll
-      for (int j = 0; j < kScoreTiles; j += 2) {
+      for (int j = 0; j < kKeyTiles; j += 2) {
         uint32_t b[4];
-        load_matrices(b, k + swizzled<T::kChunks>(j * 8 + lane_ % 8 + lane_ / 16 * 8, step * 2 + lane_ / 8 % 2));
+        load_matrices(b, k_rows.at(j * 8, step * 2));
 #pragma unroll
         for (int i = 0; i < kTiles; i++) {
           mma_bf16(scores[i][j], a[i], b[0], b[1]);
@@ -156,124 +112,41 @@ class WarpRows {
     }
   }
 
-  // Scores in units of log 2, with the bias.
-  __device__ void add_bias(Scores& scores, const float* bias, const AttentionShape& shape, int query, int key) const {
-#pragma unroll
-    for (int i = 0; i < kTiles; i++) {
-#pragma unroll
-      for (int j = 0; j < kScoreTiles; j++) {
-#pragma unroll
-        for (int e = 0; e < 4; e++) {
-          const int row = min(query + row_of(i, e), shape.queries - 1);
-          const int column = min(key + column_of(j, e), shape.keys - 1);
-          const float added = bias[static_cast<int64_t>(row) * shape.keys + column];
-          scores[i][j][e] = fmaf(scores[i][j][e], shape.scale, added) * kLog2E;
-        }
-      }
-    }
-  }
-
-  __device__ void hide(Scores& scores, const KeyRange* ranges, int key) const {
-#pragma unroll
-    for (int i = 0; i < kTiles; i++) {
-#pragma unroll
-      for (int half = 0; half < 2; half++) {
-        const KeyRange range = ranges[row_of(i, half * 2)];
-#pragma unroll
-        for (int j = 0; j < kScoreTiles; j++) {
-#pragma unroll
-          for (int e = half * 2; e < half * 2 + 2; e++) {
-            const int column = key + column_of(j, e);
-            if (column < range.begin || column >= range.end) {
-              scores[i][j][e] = -INFINITY;
-            }
-          }
-        }
-      }
-    }
-  }
-
-  // Scores to weights, 2 to the power of (score - largest) · unit; what was summed before is rescaled.
-  __device__ void soften(Scores& scores, float unit) {
-    float kept[kTiles * 2];
-    bool has_grown = false;
-#pragma unroll
-    for (int i = 0; i < kTiles * 2; i++) {
-      float next = largest_[i];
-#pragma unroll
-      for (int j = 0; j < kScoreTiles; j++) {
-        next = fmaxf(next, fmaxf(scores[i / 2][j][i % 2 * 2], scores[i / 2][j][i % 2 * 2 + 1]));
-      }
-      next = row_max(next);
-      const float base = next == -INFINITY ? 0.0f : next * unit;  // a row that has seen nothing yet
-      kept[i] = exp2_fast(largest_[i] * unit - base);
-      has_grown |= next != largest_[i];
-      largest_[i] = next;
-      float sum = 0;
-#pragma unroll
-      for (int j = 0; j < kScoreTiles; j++) {
-#pragma unroll
-        for (int e = i % 2 * 2; e < i % 2 * 2 + 2; e++) {
-          scores[i / 2][j][e] = exp2_fast(fmaf(scores[i / 2][j][e], unit, -base));
-          sum += scores[i / 2][j][e];
-        }
-      }
-      total_[i] = total_[i] * kept[i] + sum;
-    }
-    if (__any_sync(0xffffffff, has_grown)) {
-#pragma unroll
-      for (int i = 0; i < kTiles; i++) {
-#pragma unroll
-        for (int j = 0; j < kValueTiles; j++) {
-#pragma unroll
-          for (int e = 0; e < 4; e++) {
-            results_[i][j][e] *= kept[i * 2 + e / 2];
-          }
-        }
-      }
-    }
-  }
-
   __device__ void accumulate(const Scores& weights, uint32_t v) {
+    const LaneAddress<T> v_rows(v, lane() % 16, first_chunk() + lane() / 16);
 #pragma unroll
     for (int step = 0; step < T::kKeys / 16; step++) {
       uint32_t a[kTiles][4];
 #pragma unroll
       for (int i = 0; i < kTiles; i++) {
-        const float(&left)[4] = weights[i][step * 2];
-        const float(&right)[4] = weights[i][step * 2 + 1];
-        a[i][0] = pack_bf16(left[0], left[1]);
-        a[i][1] = pack_bf16(left[2], left[3]);
-        a[i][2] = pack_bf16(right[0], right[1]);
-        a[i][3] = pack_bf16(right[2], right[3]);
+        pack_weights(a[i], weights[i][step * 2], weights[i][step * 2 + 1]);
       }
 #pragma unroll
       for (int j = 0; j < kValueTiles; j += 2) {
         uint32_t b[4];
-        load_matrices_transposed(
-            b, v + swizzled<T::kChunks>(step * 16 + lane_ % 16, first_chunk_ + j + lane_ / 16));
+        load_matrices_transposed(b, v_rows.at(step * 16, j));
 #pragma unroll
         for (int i = 0; i < kTiles; i++) {
-          mma_bf16(results_[i][j], a[i], b[0], b[1]);
-          mma_bf16(results_[i][j + 1], a[i], b[2], b[3]);
+          mma_bf16(results[i][j], a[i], b[0], b[1]);
+          mma_bf16(results[i][j + 1], a[i], b[2], b[3]);
         }
       }
     }
   }
 
   // @param out the head's first row of the block
-  __device__ void store(bf16* out, const AttentionShape& shape, int queries) {
+  // @param queries rows from there to the last
+  __device__ void store(bf16* out, const Softmax& softmax, const AttentionShape& shape, int queries) const {
 #pragma unroll
     for (int i = 0; i < kTiles * 2; i++) {
-      const float total = row_sum(total_[i]);
-      const float factor = total == 0 ? 0.0f : 1.0f / total;
-      const int row = row_of(i / 2, i % 2 * 2);
+      const float factor = softmax.factor(i);
+      const int row = softmax.row_of(i / 2, i % 2 * 2);
       if (row < queries) {
 #pragma unroll
         for (int j = 0; j < kValueTiles; j++) {
-          const int column = (first_chunk_ + j) * 8 + lane_ % 4 * 2;
+          const int column = (first_chunk() + j) * 8 + lane() % 4 * 2;
           if (column < shape.value_dim) {
-            const float* pair = results_[i / 2][j] + i % 2 * 2;
+            const float* pair = results[i / 2][j] + i % 2 * 2;
             *reinterpret_cast<uint32_t*>(out + row * shape.out_row + column) =
                 pack_bf16(pair[0] * factor, pair[1] * factor);
           }
@@ -282,23 +155,18 @@ class WarpRows {
     }
   }
 
- private:
-  int lane_;
-  int first_row_;
-  int first_chunk_;  // of the values
-  float largest_[kTiles * 2];
-  float total_[kTiles * 2];  // this lane's part
-  float results_[kTiles][kValueTiles][4] = {};
+  __device__ static int first_row() { return threadIdx.x / 32 % T::kRowWarps * T::kRows; }
 
-  // Within the block, of element e of a fragment.
-  __device__ int row_of(int tile, int e) const { return first_row_ + tile * 16 + e / 2 * 8 + lane_ / 4; }
-  __device__ int column_of(int tile, int e) const { return tile * 8 + lane_ % 4 * 2 + e % 2; }
+ private:
+  __device__ static int lane() { return threadIdx.x % 32; }
+  // Of the values.
+  __device__ static int first_chunk() { return threadIdx.x / 32 / T::kRowWarps * (T::kChunks / T::kParts); }
 };
 
 template <class T>
 __device__ void attention(bf16* out, const bf16* q, const bf16* k, const bf16* v, const int2* ranges,
                           const float* bias, const AttentionShape& shape) {
-  extern __shared__ __align__(128) unsigned char tiles[];
+  extern __shared__ __align__(1024) unsigned char tiles[];
   __shared__ BlockRanges<T::kQueries> seen;
   const int first = blockIdx.x * T::kQueries;
   const int head = blockIdx.y;
@@ -329,6 +197,7 @@ __device__ void attention(bf16* out, const bf16* q, const bf16* k, const bf16* v
   }
 
   WarpRows<T> rows;
+  typename WarpRows<T>::Softmax softmax(rows.first_row());
   for (int tile = first_tile; tile < last_tile; tile++) {
     wait_copies<0>();
     __syncthreads();
@@ -336,19 +205,22 @@ __device__ void attention(bf16* out, const bf16* q, const bf16* k, const bf16* v
       load(tile + 1);  // to the stage that all warps have left
     }
     const int key = tile * T::kKeys;
-    float scores[T::kRows / 16][T::kKeys / 8][4];
+    typename WarpRows<T>::Scores scores;
     rows.score(scores, queries, stage(tile));
     if (bias_head != nullptr) {
-      rows.add_bias(scores, bias_head, shape, first, key);
+      softmax.add_bias(scores, bias_head, shape, first, key);
     }
     if (key < seen.full_begin || key + T::kKeys > seen.full_end) {
-      rows.hide(scores, seen.rows, key);
+      softmax.hide(scores, seen.rows, key);
     }
-    rows.soften(scores, bias_head != nullptr ? 1.0f : shape.scale * kLog2E);
+    float kept[T::kRows / 8];
+    if (softmax.soften(scores, bias_head != nullptr ? 1.0f : shape.scale * kLog2E, kept)) {
+      rescale(rows.results, kept);
+    }
     rows.accumulate(scores, stage(tile) + T::kKeyBytes);
   }
   wait_copies<0>();
-  rows.store(out + item * shape.out_item + first * shape.out_row + head * shape.value_dim, shape,
+  rows.store(out + item * shape.out_item + first * shape.out_row + head * shape.value_dim, softmax, shape,
              shape.queries - first);
 }
 

@@ -2,6 +2,7 @@
 // an absmax a block, which double quantization makes 8 bits itself. Reference: FourBitDecoder.
 #pragma once
 
+#include "common/mma.cuh"
 #include "dequant/weight.cuh"
 
 namespace nibble {
@@ -55,9 +56,14 @@ struct FourBit {
     }
   };
 
+  // An address by hand: a byte permutation and a multiply-add, where the compiler takes two more.
   template <int kCount>
   __device__ static uint32_t pair(const Pairs& pairs, const Codes<4, kCount>& codes, int i, float) {
-    return pairs.bytes[codes.byte(i)][threadIdx.x % 32];
+    const uint32_t column = shared_address(&pairs.bytes[0][threadIdx.x % 32]);
+    const uint32_t byte = __byte_perm(codes.words[i / 4], 0, 0x4440 | i % 4);
+    uint32_t pair;
+    asm volatile("ld.shared.u32 %0, [%1];" : "=r"(pair) : "r"(column + byte * 128));
+    return pair;
   }
 };
 

@@ -63,7 +63,6 @@ struct Codes {
 
   __device__ uint32_t byte(int i) const { return words[i / 4] >> (i % 4 * 8) & 0xff; }
 
- private:
   __device__ static const uint8_t* address(const Weight& weight, uint32_t first) {
     return static_cast<const uint8_t*>(weight.codes) + static_cast<uint64_t>(first) * kBits / 8;
   }

@@ -70,28 +70,41 @@ struct Operand {
 struct WarpSums {
   float sums[4][8][4] = {};  // [16 rows][8 columns]
 
-  __device__ void multiply(uint32_t x, uint32_t w, int row, int column) {
-    const int lane = threadIdx.x % 32;
+  // 16 columns of both operands.
+  struct Fragments {
+    uint32_t a[4][4];
+    uint32_t b[4][4];  // two tiles of 8 columns each
+
+    // @param x, w addresses of this lane's row and chunk at the stage's beginning
+    __device__ void load(uint32_t x, uint32_t w, int step) {
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        load_matrices(a[i], (x ^ step * 32) + i * 16 * kDepth * 2);
+        load_matrices(b[i], (w ^ step * 32) + i * 16 * kDepth * 2);
+      }
+    }
+  };
+
+  __device__ void multiply(const Fragments& f) {
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+#pragma unroll
+      for (int j = 0; j < 8; j++) {
+        mma_bf16(sums[i][j], f.a[i], f.b[j / 2][j % 2 * 2], f.b[j / 2][j % 2 * 2 + 1]);
+      }
+    }
+  }
+
+  // A stage, the loads one step ahead of the products.
+  __device__ void multiply_stage(uint32_t x, uint32_t w) {
+    Fragments fragments[2];
+    fragments[0].load(x, w, 0);
 #pragma unroll
     for (int step = 0; step < kDepth / 16; step++) {
-      uint32_t a[4][4];
-      uint32_t b[4][4];  // two tiles of 8 columns each
-#pragma unroll
-      for (int i = 0; i < 4; i++) {
-        load_matrices(a[i], x + swizzled<kChunks>(row + i * 16 + lane % 16, step * 2 + lane / 16));
+      if (step + 1 < kDepth / 16) {
+        fragments[(step + 1) % 2].load(x, w, step + 1);
       }
-#pragma unroll
-      for (int i = 0; i < 4; i++) {
-        load_matrices(b[i], w + swizzled<kChunks>(column + i * 16 + lane % 8 + lane / 16 * 8,
-                                                  step * 2 + lane / 8 % 2));
-      }
-#pragma unroll
-      for (int i = 0; i < 4; i++) {
-#pragma unroll
-        for (int j = 0; j < 8; j++) {
-          mma_bf16(sums[i][j], a[i], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
-        }
-      }
+      multiply(fragments[step % 2]);
     }
   }
 };
@@ -148,7 +161,7 @@ __device__ void store(const WarpSums& tile, Out* out, const float* bias, int m, 
 template <class Out>
 __device__ void gemm(Out* out, const bf16* x, const bf16* w, const float* bias, int m, int n, int k,
                      int x_stride, int out_stride) {
-  extern __shared__ __align__(128) unsigned char stages[];
+  extern __shared__ __align__(1024) unsigned char stages[];
   const int tile_rows = (m + kTile - 1) / kTile;
   const int tile_columns = (n + kTile - 1) / kTile;
   const int strip = blockIdx.x / (kStrip * tile_columns);
@@ -176,13 +189,16 @@ __device__ void gemm(Out* out, const bf16* x, const bf16* w, const float* bias, 
   const int warp = threadIdx.x / 32;
   const int row = warp / 2 * kWarpTile;
   const int column = warp % 2 * kWarpTile;
+  const int lane = threadIdx.x % 32;
+  const uint32_t x_place = swizzled<kChunks>(row + lane % 16, lane / 16);
+  const uint32_t w_place = kOperandBytes + swizzled<kChunks>(column + lane % 8 + lane / 16 * 8, lane / 8 % 2);
   WarpSums tile;
   for (int step = 0; step < steps; step++) {
     wait_copies<kStages - 2>();
     __syncthreads();
     load(step + kStages - 1);  // to the stage that all warps have left
     const uint32_t stage = shared_address(stages + step % kStages * kStageBytes);
-    tile.multiply(stage, stage + kOperandBytes, row, column);
+    tile.multiply_stage(stage + x_place, stage + w_place);
   }
   store(tile, out, bias, m, n, out_stride, first_row + row, first_column + column);
 }

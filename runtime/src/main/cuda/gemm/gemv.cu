@@ -10,10 +10,10 @@
 // Floor: bytes of W over the copy bandwidth. NF4 3840x3840 with double quantization: 7.6 MB, 2.5 us.
 // Reference: Ops.linear. Numbers of W are bf16 before scaling (integers exactly).
 //
-// Launch: grid (ceil(n / 16), ceil(m / 16)), block 256, dynamic shared memory sizeof(Scheme::Block) (8 for
-// affine8, else 4) · (16 · k / block_size + 2) bytes, none where block_size is 0. x 16-byte aligned,
-// x_stride a multiple of 8, k of 16. Blocks do not cut a chunk: block_size is 0, or a multiple of k, or k
-// and block_size are multiples of 64 (of 32, if block_size is less than 64).
+// Launch: grid (ceil(n / 16), ceil(m / 16)), block 256, dynamic shared memory ceil(k / g) · 16 ·
+// sizeof(Scheme::Block) bytes (8 for affine8, else 4), where g = 64, or 32 if block_size is neither a
+// multiple of 64 nor of k. x 16-byte aligned, x_stride a multiple of 8, k of 16. Blocks do not cut a chunk:
+// block_size is 0, or a multiple of k, or else both k and block_size are multiples of g.
 #include <algorithm>
 #include <type_traits>
 
@@ -75,7 +75,8 @@ struct Chunk {
   static constexpr int kRegisters =
       2 * Scheme::kBits * kCodes / 32 + kTiles * Numbers<T, kCodes>::kWords;
 
-  Codes<Scheme::kBits, kCodes> w[2];
+  using W = Codes<Scheme::kBits, kCodes>;
+  W w[2];
   Numbers<T, kCodes> x[kTiles];
 };
 
@@ -83,23 +84,30 @@ struct Chunk {
 template <class Scheme, class T, int kTiles, int kCodes>
 class WarpProduct {
   using Lanes = Chunk<Scheme, T, kTiles, kCodes>;
+  using Block = typename Scheme::Block;
   static constexpr int kLength = 4 * kCodes;  // of a chunk along k
+  static constexpr int kChunkBytes = kLength * Scheme::kBits / 8;
   // Chunks under way: as many as registers allow.
-  static constexpr int kAhead = std::clamp(64 / Lanes::kRegisters, 1, 4);
+  static constexpr int kAhead = std::clamp(48 / Lanes::kRegisters, 1, 4);
 
  public:
   float sums[kTiles][4] = {};
 
   __device__ WarpProduct(const Weight& weight, const T* x, const Product& p, int first_n, int first_m)
-      : weight_(weight), p_(p), warp_(threadIdx.x / 32), place_(threadIdx.x % 4) {
+      : warp_(threadIdx.x / 32), k_(p.k) {
     const int group = threadIdx.x % 32 / 4;
-    // Rows beyond the last are read as the last; nobody keeps what they give.
-    rows_[0] = static_cast<uint32_t>(min(first_n + group, p.n - 1)) * p.k;
-    rows_[1] = static_cast<uint32_t>(min(first_n + group + 8, p.n - 1)) * p.k;
+    const int k = threadIdx.x % 4 * kCodes;
+    at_ = k;
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+      // Rows beyond the last are read as the last; nobody keeps what they give.
+      const uint32_t row = min(first_n + group + 8 * r, p.n - 1);
+      rows_[r] = Lanes::W::address(weight, row * p.k + k);
+    }
 #pragma unroll
     for (int tile = 0; tile < kTiles; tile++) {
       const int row = first_m + tile * 8 + group;
-      x_[tile] = row < p.m ? x + static_cast<int64_t>(row) * p.x_stride : nullptr;
+      x_[tile] = row < p.m ? x + static_cast<int64_t>(row) * p.x_stride + k : nullptr;
     }
   }
 
@@ -111,21 +119,16 @@ class WarpProduct {
     }
   }
 
-  __device__ void run(const typename Scheme::Pairs& pairs, const typename Scheme::Block* blocks) {
-    const BlockIndex index(weight_.block_size);
-    const uint32_t first_block = weight_.block_size == 0 ? 0 : index(first_element());
-    const int chunks = (p_.k + kLength - 1) / kLength;
+  // @param blocks [chunks][kRows]
+  __device__ void run(const typename Scheme::Pairs& pairs, const Block* blocks) {
+    const int chunks = (k_ + kLength - 1) / kLength;
+    const Block* mine = blocks + threadIdx.x % 32 / 4;
     for (int chunk = warp_; chunk < chunks; chunk += kAhead * kWarps) {
 #pragma unroll
       for (int i = 0; i < kAhead; i++) {
         const int current = chunk + i * kWarps;
         if (current < chunks) {
-          typename Scheme::Block block[2];
-#pragma unroll
-          for (int r = 0; r < 2; r++) {
-            block[r] = weight_.block_size == 0 ? Scheme::block(weight_, 0)
-                                               : blocks[index(rows_[r] + current * kLength) - first_block];
-          }
+          const Block block[2] = {mine[current * kRows], mine[current * kRows + 8]};
           multiply(ahead_[i], pairs, block);
           load(i, current + kAhead * kWarps);
         }
@@ -134,38 +137,35 @@ class WarpProduct {
   }
 
  private:
-  const Weight& weight_;
-  const Product& p_;
   int warp_;
-  int place_;
-  uint32_t rows_[2];
+  int k_;
+  int at_;  // of this lane within a chunk
+  const uint8_t* rows_[2];
   const T* x_[kTiles];
   Lanes ahead_[kAhead];
 
-  __device__ uint32_t first_element() const { return blockIdx.x * kRows * static_cast<uint32_t>(p_.k); }
-
   __device__ void load(int slot, int chunk) {
-    const int k = chunk * kLength + place_ * kCodes;
+    const bool valid = chunk * kLength + at_ < k_;
     Lanes& lanes = ahead_[slot];
-    if (k < p_.k) {
-      lanes.w[0].load(weight_, rows_[0] + k);
-      lanes.w[1].load(weight_, rows_[1] + k);
-    } else {
-      lanes.w[0].zero();
-      lanes.w[1].zero();
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+      if (valid) {
+        load_streaming(rows_[r] + static_cast<int64_t>(chunk) * kChunkBytes, lanes.w[r].words);
+      } else {
+        lanes.w[r].zero();
+      }
     }
 #pragma unroll
     for (int tile = 0; tile < kTiles; tile++) {
-      if (k < p_.k && x_[tile] != nullptr) {
-        lanes.x[tile].load(x_[tile] + k);
+      if (valid && x_[tile] != nullptr) {
+        lanes.x[tile].load(x_[tile] + chunk * kLength);
       } else {
         lanes.x[tile].zero();
       }
     }
   }
 
-  __device__ void multiply(const Lanes& lanes, const typename Scheme::Pairs& pairs,
-                           const typename Scheme::Block (&block)[2]) {
+  __device__ void multiply(const Lanes& lanes, const typename Scheme::Pairs& pairs, const Block (&block)[2]) {
     float products[kTiles][4] = {};
 #pragma unroll
     for (int step = 0; step < kCodes / 4; step++) {
@@ -191,31 +191,29 @@ class WarpProduct {
 // Sums of the warps, [warp][row of x][row of W].
 using Sums = float[kWarps][kColumns][kRows];
 
+// The block of each chunk of each row, to [chunks][kRows].
 template <class Scheme>
-__device__ void load_blocks(const Weight& weight, const Product& p, typename Scheme::Block* blocks) {
-  if (weight.block_size == 0) {
-    return;
-  }
+__device__ void load_blocks(const Weight& weight, const Product& p, int length, typename Scheme::Block* blocks) {
   const BlockIndex index(weight.block_size);
-  const uint32_t row = blockIdx.x * kRows;
-  const uint32_t rows = min(static_cast<uint32_t>(kRows), static_cast<uint32_t>(p.n) - row);
-  const uint32_t begin = index(row * p.k);
-  const uint32_t count = index((row + rows) * p.k - 1) - begin + 1;
-  for (uint32_t i = threadIdx.x; i < count; i += kWarps * 32) {
-    blocks[i] = Scheme::block(weight, begin + i);
+  const int chunks = (p.k + length - 1) / length;
+  const uint32_t row = min(static_cast<int>(blockIdx.x * kRows + threadIdx.x / 16), p.n - 1);
+#pragma unroll 4
+  for (int chunk = threadIdx.x % 16; chunk < chunks; chunk += 16) {
+    const uint32_t block = weight.block_size == 0 ? 0 : index(row * p.k + chunk * length);
+    blocks[chunk * kRows + threadIdx.x / 16] = Scheme::block(weight, block);
   }
 }
 
 template <class Scheme, class T, int kTiles, int kCodes>
 __device__ void multiply_rows(const T* x, const Weight& weight, const Product& p,
                               typename Scheme::Pairs& pairs, Sums& sums) {
-  extern __shared__ unsigned char dynamic[];
+  extern __shared__ __align__(16) unsigned char dynamic[];
   auto* blocks = reinterpret_cast<typename Scheme::Block*>(dynamic);
 
   WarpProduct<Scheme, T, kTiles, kCodes> product(weight, x, p, blockIdx.x * kRows, blockIdx.y * kColumns);
   product.start();
   pairs.load(weight);
-  load_blocks<Scheme>(weight, p, blocks);
+  load_blocks<Scheme>(weight, p, 4 * kCodes, blocks);
   __syncthreads();
   product.run(pairs, blocks);
 
@@ -235,8 +233,8 @@ __device__ void gemv(T* out, const T* x, const Weight& weight, const float* bias
   __shared__ typename Scheme::Pairs pairs;
   __shared__ Sums sums;
   const int columns = min(p.m - static_cast<int>(blockIdx.y) * kColumns, kColumns);
-  // A lane's 16 codes would span two blocks of 32.
-  const bool is_fine = weight.block_size != 0 && weight.block_size < 64 && weight.block_size % p.k != 0;
+  // A chunk of 64 would span two blocks of 32.
+  const bool is_fine = weight.block_size % 64 != 0 && weight.block_size % p.k != 0;
   if (columns <= 8) {
     if (is_fine) {
       multiply_rows<Scheme, T, 1, 8>(x, weight, p, pairs, sums);
@@ -269,7 +267,7 @@ __device__ void gemv(T* out, const T* x, const Weight& weight, const float* bias
 }  // namespace nibble
 
 #define ENTRY(name, scheme, type, number)                                                          \
-  extern "C" __global__ __launch_bounds__(256, 2) void gemv_##name##_##type(                       \
+  extern "C" __global__ __launch_bounds__(256, 3) void gemv_##name##_##type(                       \
       number* out,            /* [m, n] */                                                         \
       const number* x,        /* [m, k] */                                                         \
       nibble::Weight weight,  /* [n, k] */                                                         \

@@ -303,6 +303,14 @@ final class CpuOps implements Ops {
     return out;
   }
 
+  /// In one buffer: a picture's features are the largest tensors there are.
+  @Override
+  public Tensor groupNormSilu(Tensor x, int groups, Tensor weight, Tensor bias, float eps) {
+    Tensor out = groupNorm(x, groups, weight, bias, eps);
+    elementwise.unary(Unary.SILU, out, CpuBuffer.array(out));
+    return out;
+  }
+
   @Override
   public void close() {
     matMul.close();

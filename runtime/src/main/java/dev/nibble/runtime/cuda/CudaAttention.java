@@ -41,7 +41,7 @@ final class CudaAttention implements AutoCloseable {
   /// Keys around query i that it sees: from `i - before` to `i + after`.
   private record Window(int before, int after) {
     static Window of(long before, long after) {
-      return new Window((int) Math.clamp(before, -ALL, ALL), (int) Math.clamp(after, -ALL, ALL));
+      return new Window(Math.clamp(before, -ALL, ALL), Math.clamp(after, -ALL, ALL));
     }
   }
 
@@ -75,7 +75,7 @@ final class CudaAttention implements AutoCloseable {
     session.done(value, v);
     session.done(key, k);
     session.done(query, q);
-    if (result != out) {
+    if (out.dtype() != type) {
       session.convert(result, out);
       session.memory().release(result);
     }

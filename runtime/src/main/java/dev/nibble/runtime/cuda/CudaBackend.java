@@ -1,6 +1,8 @@
 package dev.nibble.runtime.cuda;
 
 import dev.nibble.formats.DType;
+import dev.nibble.runtime.cuda.CudaOptions.Precision;
+import dev.nibble.runtime.cuda.cublas.CublasLt;
 import dev.nibble.runtime.cuda.driver.CudaDevice;
 import dev.nibble.runtime.cuda.driver.CudaDriver;
 import dev.nibble.runtime.device.DeviceArena;
@@ -9,6 +11,7 @@ import dev.nibble.runtime.tensor.Backend;
 import dev.nibble.runtime.tensor.Ops;
 import dev.nibble.runtime.tensor.WeightStore;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
 
 /// Computes on an NVIDIA GPU. Each session has a stream and memory of its own; what one session no
@@ -21,6 +24,7 @@ public final class CudaBackend implements Backend {
   private final CudaOptions options;
   private final DType product;
   private final KernelModules kernels;
+  private final Optional<CublasLt> blas;
   private final DeviceArena arena;
   private final DeviceArena sessions;
   private final ChunkPool pool;
@@ -37,6 +41,7 @@ public final class CudaBackend implements Backend {
           case F32 -> DType.F32;
         };
     kernels = KernelModules.load(device);
+    blas = options.precision() == Precision.BF16 ? CublasLt.open(device) : Optional.empty();
     arena = device.arena("backend", options.memoryLimitBytes());
     sessions = arena.child("sessions");
     pool = new ChunkPool(sessions);
@@ -65,9 +70,11 @@ public final class CudaBackend implements Backend {
 
   @Override
   public String description() {
-    return "%s, %s"
+    return "%s, %s, products by %s"
         .formatted(
-            device.info().description(), options.precision().name().toLowerCase(Locale.ROOT));
+            device.info().description(),
+            options.precision().name().toLowerCase(Locale.ROOT),
+            blas.map(library -> "cuBLASLt " + library.version()).orElse("nibble"));
   }
 
   @Override
@@ -84,6 +91,7 @@ public final class CudaBackend implements Backend {
             launcher,
             new CudaMemory(owner, pool, launcher.stream(), openBytes, poisons),
             new HostStaging(),
+            blas,
             product));
   }
 
@@ -102,6 +110,7 @@ public final class CudaBackend implements Backend {
     try {
       sessions.close();
       arena.close();
+      blas.ifPresent(CublasLt::close);
     } finally {
       device.close();
     }

@@ -2,6 +2,8 @@ package dev.nibble.runtime.cuda;
 
 import dev.nibble.formats.DType;
 import dev.nibble.formats.Shape;
+import dev.nibble.runtime.cuda.cublas.CublasLt;
+import dev.nibble.runtime.cuda.cublas.Product;
 import dev.nibble.runtime.cuda.driver.LaunchShape;
 import dev.nibble.runtime.tensor.Conv2d;
 import dev.nibble.runtime.tensor.Tensor;
@@ -86,6 +88,10 @@ final class CudaProducts {
 
   private void gemm(
       Tensor x, int rows, CudaLinearWeight weight, long dense, Optional<Tensor> bias, Tensor out) {
+    if (session.blas().isPresent()) {
+      blas(session.blas().get(), x, rows, weight, dense, bias, out);
+      return;
+    }
     int k = weight.inFeatures();
     int n = weight.outFeatures();
     launcher
@@ -104,6 +110,37 @@ final class CudaProducts {
         LaunchShape.of(
                 (long) Math.ceilDiv(rows, GEMM_TILE) * Math.ceilDiv(n, GEMM_TILE), GEMM_THREADS)
             .withShared(KernelModules.Gemm.SHARED_BYTES));
+  }
+
+  private void blas(
+      CublasLt library,
+      Tensor x,
+      int rows,
+      CudaLinearWeight weight,
+      long dense,
+      Optional<Tensor> bias,
+      Tensor out) {
+    Product product =
+        new Product(
+            rows,
+            weight.outFeatures(),
+            weight.inFeatures(),
+            Product.Type.BF16,
+            out.dtype() == DType.BF16 ? Product.Type.BF16 : Product.Type.F32,
+            bias.isPresent());
+    // The library takes a bias of the result's type.
+    Optional<Tensor> added = bias.map(b -> session.as(out.dtype(), b));
+    Tensor workspace = session.make(DType.F32, Shape.of(CublasLt.WORKSPACE_BYTES / Float.BYTES));
+    library.multiply(
+        launcher.stream(),
+        product,
+        CudaBuffer.address(x),
+        dense,
+        CudaBuffer.address(out),
+        added.map(CudaBuffer::address).orElse(0L),
+        CudaBuffer.address(workspace));
+    session.memory().release(workspace);
+    added.ifPresent(b -> session.done(b, bias.orElseThrow()));
   }
 
   /// The weight as numbers of the products' type, empty if it is so already.

@@ -30,7 +30,7 @@ final class CudaReductions {
   double sum(int kind, Tensor a, Tensor b) {
     long count = a.shape().elements();
     // Fixed by the size alone, so that equal tensors have equal sums on every device.
-    int blocks = (int) Math.clamp(Math.ceilDiv(count, ELEMENTS_A_BLOCK), 1, MOST_BLOCKS);
+    int blocks = Math.clamp(Math.ceilDiv(count, ELEMENTS_A_BLOCK), 1, MOST_BLOCKS);
     Tensor sums = session.make(DType.F32, Shape.of(blocks + 1L, 2)); // doubles
     long total = CudaBuffer.address(sums) + (long) blocks * Double.BYTES;
     launcher

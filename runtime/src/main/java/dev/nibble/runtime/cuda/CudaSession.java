@@ -2,10 +2,12 @@ package dev.nibble.runtime.cuda;
 
 import dev.nibble.formats.DType;
 import dev.nibble.formats.Shape;
+import dev.nibble.runtime.cuda.cublas.CublasLt;
 import dev.nibble.runtime.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
+import java.util.Optional;
 
 /// What the operations of one session compute with. For one thread.
 ///
@@ -13,9 +15,15 @@ import java.util.List;
 /// @param launcher into the session's stream
 /// @param memory of the session
 /// @param staging between the host's arrays and the device
+/// @param blas NVIDIA's dense products, where they are installed
 /// @param product type that products take and norms give: BF16, or F32 in the exact mode
 record CudaSession(
-    KernelModules kernels, Launcher launcher, CudaMemory memory, HostStaging staging, DType product)
+    KernelModules kernels,
+    Launcher launcher,
+    CudaMemory memory,
+    HostStaging staging,
+    Optional<CublasLt> blas,
+    DType product)
     implements AutoCloseable {
 
   boolean isExact() {
@@ -48,7 +56,7 @@ record CudaSession(
 
   /// Gives back what {@link #as} made: kernels that read it are in the stream already.
   void done(Tensor converted, Tensor original) {
-    if (converted != original) {
+    if (converted.dtype() != original.dtype()) {
       memory.release(converted);
     }
   }

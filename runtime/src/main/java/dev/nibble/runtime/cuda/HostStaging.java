@@ -12,6 +12,7 @@ final class HostStaging implements AutoCloseable {
   private MemorySegment segment = arena.allocate(SMALLEST, 64);
 
   /// Memory of that size, with leftovers in it, until the next call.
+  @SuppressWarnings("MustBeClosedChecker") // the next call or `close` closes it
   MemorySegment get(long bytes) {
     if (bytes > segment.byteSize()) {
       arena.close();

@@ -4,10 +4,6 @@ import dev.nibble.formats.DType;
 import dev.nibble.runtime.cuda.driver.CudaDevice;
 import dev.nibble.runtime.cuda.driver.CudaModule;
 import dev.nibble.runtime.cuda.driver.Kernel;
-import dev.nibble.runtime.device.DeviceException;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -77,8 +73,8 @@ record KernelModules(
     }
 
     static Weights load(CudaDevice device) {
-      CudaModule decode = module(device, "decode");
-      CudaModule gemv = module(device, "gemv");
+      CudaModule decode = KernelModule.load(device, "decode");
+      CudaModule gemv = KernelModule.load(device, "gemv");
       Weights weights =
           new Weights(
               every(decode, "decode_%s_bf16"),
@@ -99,7 +95,7 @@ record KernelModules(
     }
 
     static Gemm load(CudaDevice device) {
-      CudaModule module = module(device, "gemm_bf16");
+      CudaModule module = KernelModule.load(device, "gemm_bf16");
       return new Gemm(
           module.kernel("gemm_bf16_bf16").allowShared(SHARED_BYTES),
           module.kernel("gemm_bf16_f32").allowShared(SHARED_BYTES));
@@ -119,14 +115,14 @@ record KernelModules(
     }
 
     static Attention load(CudaDevice device) {
-      CudaModule bf16 = module(device, "attention_bf16");
+      CudaModule bf16 = KernelModule.load(device, "attention_bf16");
       return new Attention(
           List.of(
               tile(bf16, 64, 128, 128, 49152),
               tile(bf16, 128, 128, 128, 98304),
               tile(bf16, 256, 64, 128, 98304),
               tile(bf16, 512, 64, 256, 131072)),
-          module(device, "attention_f32").kernel("attention_f32"));
+          KernelModule.load(device, "attention_f32").kernel("attention_f32"));
     }
 
     private static Tile tile(CudaModule module, int dim, int rows, int threads, int sharedBytes) {
@@ -136,12 +132,12 @@ record KernelModules(
   }
 
   static KernelModules load(CudaDevice device) {
-    CudaModule elementwise = module(device, "elementwise");
-    CudaModule norm = module(device, "norm");
-    CudaModule group = module(device, "group_norm");
-    CudaModule layout = module(device, "layout");
-    CudaModule reduce = module(device, "reduce");
-    CudaModule conv = module(device, "conv");
+    CudaModule elementwise = KernelModule.load(device, "elementwise");
+    CudaModule norm = KernelModule.load(device, "norm");
+    CudaModule group = KernelModule.load(device, "group_norm");
+    CudaModule layout = KernelModule.load(device, "layout");
+    CudaModule reduce = KernelModule.load(device, "reduce");
+    CudaModule conv = KernelModule.load(device, "conv");
     return new KernelModules(
         new Elementwise(
             elementwise.kernel("unary"),
@@ -166,7 +162,7 @@ record KernelModules(
             layout.kernel("copy_rows"),
             layout.kernel("permute"),
             layout.kernel("upsample_nearest2x")),
-        module(device, "embedding").kernel("embedding"),
+        KernelModule.load(device, "embedding").kernel("embedding"),
         new Reduce(
             reduce.kernel("reduce_sums"),
             reduce.kernel("reduce_total"),
@@ -175,20 +171,5 @@ record KernelModules(
         Weights.load(device),
         Gemm.load(device),
         Attention.load(device));
-  }
-
-  /// A module of the jar.
-  static CudaModule module(CudaDevice device, String name) {
-    String resource = "kernels/" + name + ".fatbin";
-    try (InputStream in = KernelModules.class.getResourceAsStream(resource)) {
-      if (in == null) {
-        throw new DeviceException(
-            "this build of nibble carries no kernels (no %s): build it where nvcc is, or use the cpu device"
-                .formatted(resource));
-      }
-      return device.load(name, in.readAllBytes());
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
   }
 }

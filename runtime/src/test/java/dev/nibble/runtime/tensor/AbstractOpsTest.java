@@ -7,9 +7,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.nibble.formats.DType;
 import dev.nibble.formats.quant.QuantSchemes;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -35,10 +37,34 @@ public abstract class AbstractOpsTest {
     return backend.newOps("test");
   }
 
+  /// How results are compared.
+  private OpsSides.Comparison comparison() {
+    double relative = relativeError();
+    return relative == 0
+        ? OpsSides.Comparison.ELEMENTS
+        : new OpsSides.Comparison(relative, this::input, isCoarse());
+  }
+
+  /// Largest error of a result, relative to its Euclidean norm; 0 for the tolerance that each test
+  /// has for each element.
+  protected double relativeError() {
+    return 0;
+  }
+
+  /// Whether random numbers are such as bfloat16 holds.
+  protected boolean isCoarse() {
+    return false;
+  }
+
+  /// A tensor of numbers on the tested side.
+  protected Tensor input(Ops ops, float[] values, long... dims) {
+    return ops.fromHost(values, dims);
+  }
+
   @BeforeEach
   void open() {
     Backend backend = newBackend();
-    sides = new OpsSides(backend, newOps(backend), newOracle());
+    sides = new OpsSides(backend, newOps(backend), newOracle(), comparison());
   }
 
   @AfterEach
@@ -404,6 +430,15 @@ public abstract class AbstractOpsTest {
                   .linearCombination(
                       new float[] {0.3f, -2, 1},
                       List.of(side.random(1, size), side.random(2, size), side.random(3, size))));
+      float[] coefficients = new float[19];
+      Arrays.fill(coefficients, 0.25f);
+      sides.expect(
+          5e-6,
+          side ->
+              side.ops()
+                  .linearCombination(
+                      coefficients,
+                      IntStream.range(0, 19).mapToObj(seed -> side.random(seed, size)).toList()));
     }
   }
 
@@ -438,6 +473,74 @@ public abstract class AbstractOpsTest {
         1e-6,
         side ->
             side.ops().swiGlu(side.random(1, batch, tokens, d), side.random(2, batch, tokens, d)));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1,1,1", "2,64,192", "3,5,7", "1,70,1000", "2,33,2056"})
+  void fusedNorms(int batch, int tokens, int d) {
+    sides.expect(
+        2e-5,
+        side ->
+            side.ops()
+                .rmsNormModulated(
+                    side.random(1, batch, tokens, d),
+                    side.vector(2, d),
+                    1e-5f,
+                    side.vector(3, batch, 1, d)));
+    for (Optional<Integer> seed : List.of(Optional.of(4), Optional.<Integer>empty())) {
+      sides.expect(
+          2e-5,
+          side ->
+              side.ops()
+                  .layerNormModulated(
+                      side.random(1, batch, tokens, d),
+                      1e-6f,
+                      side.vector(3, batch, 1, d),
+                      seed.map(s -> side.vector(s, batch, 1, d))));
+      sides.expect(
+          2e-5,
+          side ->
+              side.ops()
+                  .addRmsNorm(
+                      side.random(1, batch, tokens, d),
+                      seed.map(s -> side.vector(s, batch, 1, d)),
+                      side.random(5, batch, tokens, d),
+                      side.vector(6, d),
+                      1e-5f));
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1,1,1,4", "2,7,3,16", "1,33,5,64", "2,40,6,128", "1,9,2,40", "1,5,1,512"})
+  void rmsNormRope(int batch, int tokens, int heads, int d) {
+    for (RopeTable.Pairs pairs : RopeTable.Pairs.values()) {
+      for (long[] table : new long[][] {{tokens, d / 2}, {batch, tokens, d / 2}}) {
+        sides.expect(
+            2e-5,
+            side ->
+                side.ops()
+                    .rmsNormRope(
+                        side.random(1, batch, tokens, heads, d),
+                        side.vector(2, d),
+                        1e-5f,
+                        new RopeTable(side.vector(3, table), side.vector(4, table), pairs)));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1,1,1,4,2", "1,8,8,32,32", "2,5,7,24,3", "1,40,40,64,32", "1,30,33,512,32"})
+  void groupNormSilu(int batch, int height, int width, int channels, int groups) {
+    sides.expect(
+        2e-5,
+        side ->
+            side.ops()
+                .groupNormSilu(
+                    side.random(1, batch, height, width, channels),
+                    groups,
+                    side.random(2, channels),
+                    side.random(3, channels),
+                    1e-6f));
   }
 
   @ParameterizedTest
@@ -503,15 +606,15 @@ public abstract class AbstractOpsTest {
       try (Region inner = ops.region()) {
         Tensor x = sides.tested().random(1, 100);
         kept = inner.keep(ops.affine(x, 2, 0));
-        persisted = ops.persist(ops.affine(x, 3, 0));
+        persisted = ops.persist(ops.affine(x, 4, 0));
       }
       kept = outer.keep(kept);
     }
     assertTrue(backend.openBytes() > before);
     float[] twice = ops.toHost(kept);
-    float[] thrice = ops.toHost(persisted);
+    float[] fourfold = ops.toHost(persisted);
     for (int i = 0; i < 100; i++) {
-      assertEquals(1.5f * twice[i], thrice[i], 1e-5f);
+      assertEquals(2 * twice[i], fourfold[i]);
     }
     ops.release(kept);
     ops.release(persisted);
