@@ -134,33 +134,12 @@ class WarpRows {
     }
   }
 
-  // @param out the head's first row of the block
-  // @param queries rows from there to the last
-  __device__ void store(bf16* out, const Softmax& softmax, const AttentionShape& shape, int queries) const {
-#pragma unroll
-    for (int i = 0; i < kTiles * 2; i++) {
-      const float factor = softmax.factor(i);
-      const int row = softmax.row_of(i / 2, i % 2 * 2);
-      if (row < queries) {
-#pragma unroll
-        for (int j = 0; j < kValueTiles; j++) {
-          const int column = (first_chunk() + j) * 8 + lane() % 4 * 2;
-          if (column < shape.value_dim) {
-            const float* pair = results[i / 2][j] + i % 2 * 2;
-            *reinterpret_cast<uint32_t*>(out + row * shape.out_row + column) =
-                pack_bf16(pair[0] * factor, pair[1] * factor);
-          }
-        }
-      }
-    }
-  }
-
   __device__ static int first_row() { return threadIdx.x / 32 % T::kRowWarps * T::kRows; }
+  // Of the values.
+  __device__ static int first_chunk() { return threadIdx.x / 32 / T::kRowWarps * (T::kChunks / T::kParts); }
 
  private:
   __device__ static int lane() { return threadIdx.x % 32; }
-  // Of the values.
-  __device__ static int first_chunk() { return threadIdx.x / 32 / T::kRowWarps * (T::kChunks / T::kParts); }
 };
 
 template <class T>
@@ -220,8 +199,8 @@ __device__ void attention(bf16* out, const bf16* q, const bf16* k, const bf16* v
     rows.accumulate(scores, stage(tile) + T::kKeyBytes);
   }
   wait_copies<0>();
-  rows.store(out + item * shape.out_item + first * shape.out_row + head * shape.value_dim, softmax, shape,
-             shape.queries - first);
+  store_results(out + item * shape.out_item + first * shape.out_row + head * shape.value_dim, rows.results,
+                rows.first_chunk() * 8, softmax, shape, shape.queries - first);
 }
 
 using Width64 = Tiles<64, 32, 4, 64, 1>;
