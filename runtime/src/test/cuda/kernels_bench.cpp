@@ -121,10 +121,10 @@ void bench_gemv(double copy) {
       for (int m : {1, 8, 16, 64}) {
         const Buffer<Bf16> x(random_values<Bf16>(static_cast<size_t>(m) * k, 1, 3));
         Buffer<Bf16> out(static_cast<size_t>(m) * n);
-        const int shared = ceil_div(k, 64) * 64;
+        const int shared = (ceil_div(k, 64) | 1) * 64;
         const Kernel kernel = module.kernel(std::string("gemv_") + scheme + "_bf16", 65536);
         const double time = seconds(std::max(60, 2 * w.count()), [&](int i) {
-          kernel(dim3(ceil_div(n, 16), ceil_div(m, 16)), 256, shared, out.data(), static_cast<const Bf16*>(x.data()),
+          kernel(dim3(ceil_div(n, 16), ceil_div(m, 16)), 512, shared, out.data(), static_cast<const Bf16*>(x.data()),
                  w.weights[i % w.count()]->weight, static_cast<const float*>(nullptr), m, n, k, k, n);
         });
         const double rate = w.payload / time / 1e9;

@@ -120,9 +120,9 @@ void gemv_one(const Module& module, const std::string& scheme, Sizes s, uint32_t
   const Buffer<float> bias_device(bias);
   Buffer<T> out(static_cast<size_t>(s.m) * out_stride);
   const int chunk = block % 64 != 0 && block % s.k != 0 ? 32 : 64;
-  const int shared = ceil_div(s.k, chunk) * 16 * (scheme == "affine8" ? 8 : 4);
+  const int shared = (ceil_div(s.k, chunk) | 1) * 16 * (scheme == "affine8" ? 8 : 4);
   module.kernel("gemv_" + scheme + "_" + type_name<T>(), 65536)(
-      dim3(ceil_div(s.n, 16), ceil_div(s.m, 16)), 256, shared, out.data(), static_cast<const T*>(x_device.data()),
+      dim3(ceil_div(s.n, 16), ceil_div(s.m, 16)), 512, shared, out.data(), static_cast<const T*>(x_device.data()),
       device.weight, static_cast<const float*>(has_bias ? bias_device.data() : nullptr), s.m, s.n, s.k, x_stride,
       out_stride);
   const std::string what = "gemv " + scheme + " " + type_name<T>() + " m " + std::to_string(s.m) + " n " +

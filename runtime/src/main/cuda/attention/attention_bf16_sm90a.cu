@@ -27,9 +27,9 @@ constexpr int kGroupRows = 64;
 constexpr int kQueries = kGroups * kGroupRows;
 constexpr int kKeys = 128;
 constexpr int kStages = 2;
-constexpr int kPanelColumns = 64;
-constexpr int kPanelBytes = 128 * kPanelColumns * 2;  // of 128 rows, queries or keys
-static_assert(kQueries == 128 && kKeys == 128);
+constexpr int kRows = 128;  // of a tile, of queries or keys
+constexpr int kPanelBytes = kRows * kPanelRowBytes;
+static_assert(kQueries == kRows && kKeys == kRows);
 
 template <int kWidth_>
 struct Tiles {
@@ -72,18 +72,10 @@ __device__ inline int parity(int step) { return step / kStages & 1; }
 template <class T>
 class Copier {
  public:
-  // 128 rows from `first` on; zeros beyond `count` rows and `dim` columns.
-  __device__ void load(uint32_t to, Barrier& full, const bf16* from, int64_t stride, int first, int count, int dim) {
-    constexpr int kChunks = T::kWidth / 8;
-    const int lane = threadIdx.x % kGroupThreads;
-    const int chunk = lane % kChunks;
-    const bf16* column = from + chunk * 8;
-    to += chunk / 8 * kPanelBytes;
-#pragma unroll 4
-    for (int row = lane / kChunks; row < 128; row += kGroupThreads / kChunks) {
-      const bool valid = first + row < count && chunk * 8 < dim;
-      copy_async16(to + swizzled<8>(row, chunk % 8), valid ? column + (first + row) * stride : from, valid);
-    }
+  using Tile = TileCopier<kGroupThreads, kRows, T::kWidth>;
+
+  __device__ void load(const Tile& tile, uint32_t to, Barrier& full, const bf16* from, int rows, int columns) {
+    tile.copy(to, from, rows, columns);
     commit_copies();
     if (pending_ != nullptr) {
       wait_copies<1>();
@@ -212,16 +204,18 @@ __device__ void attention(bf16* out, const bf16* q, const bf16* k, const bf16* v
     const bf16* k_head = k + item * shape.k_item + key_head * shape.dim;
     const bf16* v_head = v + item * shape.v_item + key_head * shape.value_dim;
     Copier<T> copier;
-    copier.load(tiles.queries, barriers.queries_full, q + item * shape.q_item + head * shape.dim, shape.q_row, first,
-                shape.queries, shape.dim);
+    const typename Copier<T>::Tile key_tile(shape.k_row, threadIdx.x);
+    const typename Copier<T>::Tile value_tile(shape.v_row, threadIdx.x);
+    copier.load(typename Copier<T>::Tile(shape.q_row, threadIdx.x), tiles.queries, barriers.queries_full,
+                q + item * shape.q_item + head * shape.dim + first * shape.q_row, shape.queries - first, shape.dim);
     for (int step = 0; step < steps; step++) {
       const int key = (first_tile + step) * kKeys;
       copier.wait_for(barriers.keys_empty[step % kStages], step);
-      copier.load(tiles.keys(step), barriers.keys_full[step % kStages], k_head, shape.k_row, key, shape.keys,
-                  shape.dim);
+      copier.load(key_tile, tiles.keys(step), barriers.keys_full[step % kStages], k_head + key * shape.k_row,
+                  shape.keys - key, shape.dim);
       copier.wait_for(barriers.values_empty[step % kStages], step);
-      copier.load(tiles.values(step), barriers.values_full[step % kStages], v_head, shape.v_row, key, shape.keys,
-                  shape.value_dim);
+      copier.load(value_tile, tiles.values(step), barriers.values_full[step % kStages], v_head + key * shape.v_row,
+                  shape.keys - key, shape.value_dim);
     }
     copier.finish();
   } else {

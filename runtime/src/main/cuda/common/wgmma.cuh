@@ -1,8 +1,7 @@
 // Tensor core products of a warpgroup, 4 warps, which run beside its other instructions (sm_90a).
 //
 // Accumulators and the A operand in registers are laid out as mma.m16n8k16's, warp w having rows 16w to
-// 16w + 15. Operands in shared memory are panels of 64 columns of 16 bits: rows of 128 bytes whose 16-byte
-// chunks are swizzled as `swizzled<8>` in mma.cuh does it, each panel at a multiple of 1024 bytes.
+// 16w + 15. Operands in shared memory are tiles as mma.cuh describes them.
 // Source: PTX ISA, wgmma.mma_async and its matrix descriptors.
 #pragma once
 
