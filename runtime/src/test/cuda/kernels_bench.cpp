@@ -121,10 +121,10 @@ void bench_gemv(double copy) {
       for (int m : {1, 8, 16, 64}) {
         const Buffer<Bf16> x(random_values<Bf16>(static_cast<size_t>(m) * k, 1, 3));
         Buffer<Bf16> out(static_cast<size_t>(m) * n);
-        const int shared = ceil_div(k, 64) * 64;
+        const int shared = (ceil_div(k, 64) | 1) * 64;
         const Kernel kernel = module.kernel(std::string("gemv_") + scheme + "_bf16", 65536);
         const double time = seconds(std::max(60, 2 * w.count()), [&](int i) {
-          kernel(dim3(ceil_div(n, 16), ceil_div(m, 16)), 256, shared, out.data(), static_cast<const Bf16*>(x.data()),
+          kernel(dim3(ceil_div(n, 16), ceil_div(m, 16)), 512, shared, out.data(), static_cast<const Bf16*>(x.data()),
                  w.weights[i % w.count()]->weight, static_cast<const float*>(nullptr), m, n, k, k, n);
         });
         const double rate = w.payload / time / 1e9;
@@ -180,8 +180,10 @@ struct AttentionShape {
   int64_t ranges_item, q_item, q_row, k_item, k_row, v_item, v_row, out_item, out_row;
 };
 
-void bench_attention(const std::string& module_name, const std::string& suffix) {
+void bench_attention(const std::string& suffix) {
+  const std::string module_name = "attention_bf16" + suffix;
   const Module module(module_name);
+  const bool is_hopper = !suffix.empty();
   struct Case {
     std::string entry;
     int tokens, heads, key_heads, dim, after, block, threads, shared;
@@ -196,7 +198,14 @@ void bench_attention(const std::string& module_name, const std::string& suffix) 
                                    {"d256", 4352, 8, 8, 256, kAll, 64, 128, 98304},
                                    {"d512", 4096, 1, 1, 512, kAll, 64, 256, 131072},
                                    {"d512", 16384, 1, 1, 512, kAll, 64, 256, 131072}};
-  for (const Case& c : cases) {
+  for (Case c : cases) {
+    if (is_hopper) {
+      if (c.dim > 128) {
+        continue;
+      }
+      c.threads = 384;
+      c.shared = c.dim == 64 ? 81920 : 163840;
+    }
     const Kernel kernel = module.kernel("attention_bf16_" + c.entry + suffix, c.shared);
     AttentionShape s{1, c.tokens, c.tokens, c.heads, c.key_heads, c.dim, c.dim};
     s.scale = 1 / std::sqrt(static_cast<float>(c.dim));
@@ -237,7 +246,12 @@ int main(int count, char** arguments) {
     bench_gemm(Rival());
   }
   if (wants("attention")) {
-    bench_attention("attention_bf16", "");
+    bench_attention("");
+    int major = 0;
+    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "compute capability");
+    if (major == 9) {
+      bench_attention("_sm90a");
+    }
   }
   return 0;
 }

@@ -120,9 +120,9 @@ void gemv_one(const Module& module, const std::string& scheme, Sizes s, uint32_t
   const Buffer<float> bias_device(bias);
   Buffer<T> out(static_cast<size_t>(s.m) * out_stride);
   const int chunk = block % 64 != 0 && block % s.k != 0 ? 32 : 64;
-  const int shared = ceil_div(s.k, chunk) * 16 * (scheme == "affine8" ? 8 : 4);
+  const int shared = (ceil_div(s.k, chunk) | 1) * 16 * (scheme == "affine8" ? 8 : 4);
   module.kernel("gemv_" + scheme + "_" + type_name<T>(), 65536)(
-      dim3(ceil_div(s.n, 16), ceil_div(s.m, 16)), 256, shared, out.data(), static_cast<const T*>(x_device.data()),
+      dim3(ceil_div(s.n, 16), ceil_div(s.m, 16)), 512, shared, out.data(), static_cast<const T*>(x_device.data()),
       device.weight, static_cast<const float*>(has_bias ? bias_device.data() : nullptr), s.m, s.n, s.k, x_stride,
       out_stride);
   const std::string what = "gemv " + scheme + " " + type_name<T>() + " m " + std::to_string(s.m) + " n " +
@@ -269,6 +269,9 @@ Geometry geometry(const std::string& entry) {
   }
   if (entry == "attention_bf16_d128") {
     return {128, 128, 98304};
+  }
+  if (entry.ends_with("sm90a")) {
+    return {128, 384, entry.find("d64") != std::string::npos ? 81920 : 163840};
   }
   return entry == "attention_bf16_d256" ? Geometry{64, 128, 98304} : Geometry{64, 256, 131072};
 }
@@ -417,6 +420,21 @@ void attention_cases(const std::string& module_name, const std::string& entry, c
   }
 }
 
+// The image and text tokens of a picture of 1024 x 1024.
+void attention_large(const std::string& module_name, const std::string& entry) {
+  const Module module(module_name);
+  const Kernel kernel = module.kernel(entry, geometry(entry).shared);
+  constexpr int kAll = 1 << 30;
+  attention_one<Bf16>(kernel, {entry, 1, 4352, 4352, 30, 30, 128, 128, kAll, kAll, false, false, true});
+  attention_one<Bf16>(kernel, {entry, 1, 2100, 2100, 8, 2, 128, 128, kAll, 0, false, false, true});
+}
+
+bool is_hopper() {
+  int major = 0;
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "compute capability");
+  return major == 9;
+}
+
 void test_attention() {
   attention_cases("attention_f32", "attention_f32", {64, 40, 512});
   attention_cases("attention_bf16", "attention_bf16_d64", {64, 32, 40});
@@ -424,9 +442,14 @@ void test_attention() {
   attention_cases("attention_bf16", "attention_bf16_d256", {256, 136});
   attention_cases("attention_bf16", "attention_bf16_d512", {512});
   if (!is_quick) {
-    const Module module("attention_bf16");
-    const Kernel kernel = module.kernel("attention_bf16_d128", 98304);
-    attention_one<Bf16>(kernel, {"attention_bf16_d128", 1, 4352, 4352, 30, 30, 128, 128, 1 << 30, 1 << 30, false, false, true});
+    attention_large("attention_bf16", "attention_bf16_d128");
+  }
+  if (is_hopper()) {
+    attention_cases("attention_bf16_sm90a", "attention_bf16_d64_sm90a", {64, 40});
+    attention_cases("attention_bf16_sm90a", "attention_bf16_d128_sm90a", {128, 96});
+    if (!is_quick) {
+      attention_large("attention_bf16_sm90a", "attention_bf16_d128_sm90a");
+    }
   }
 }
 

@@ -31,38 +31,9 @@ struct Tiles {
   static constexpr int kParts = kParts_;
   static constexpr int kThreads = kRowWarps * kParts * 32;
   static constexpr int kQueries = kRowWarps * kRows;
-  static constexpr int kChunks = kWidth / 8;
   static constexpr int kKeyBytes = kKeys * kWidth * 2;
   static constexpr int kQueryBytes = kQueries * kWidth * 2;
   static constexpr int kBytes = kQueryBytes + 4 * kKeyBytes;
-};
-
-// Rows from `first` on to shared memory; zeros beyond `count` rows and `dim` columns.
-template <class T, int kRows>
-__device__ void load_rows(uint32_t to, const bf16* from, int64_t stride, int first, int count, int dim) {
-  constexpr int kEach = kRows * T::kChunks / T::kThreads;
-  static_assert(kEach * T::kThreads == kRows * T::kChunks);
-#pragma unroll
-  for (int i = 0; i < kEach; i++) {
-    const int place = i * T::kThreads + threadIdx.x;
-    const int row = place / T::kChunks;
-    const int chunk = place % T::kChunks;
-    const bool valid = first + row < count && chunk * 8 < dim;
-    copy_async16(to + swizzled<T::kChunks>(row, chunk),
-                 valid ? from + (first + row) * stride + chunk * 8 : from, valid);
-  }
-}
-
-// The address of a chunk in swizzled rows of a tile that begins at a multiple of 1024 bytes, for rows and
-// columns that depend on the lane: moving by a compile-time number of rows is an addition, by an even number
-// of chunks an XOR.
-template <class T>
-struct LaneAddress {
-  uint32_t address;
-
-  __device__ LaneAddress(uint32_t tile, int row, int chunk) : address(tile + swizzled<T::kChunks>(row, chunk)) {}
-  // @param rows a multiple of 8
-  __device__ uint32_t at(int rows, int chunks) const { return (address ^ (chunks * 16)) + rows * T::kWidth * 2; }
 };
 
 // A warp's rows: products of tiles, and results so far.
@@ -80,8 +51,8 @@ class WarpRows {
 
   // q · kᵀ of a tile of keys.
   __device__ void score(Scores& scores, uint32_t q, uint32_t k) const {
-    const LaneAddress<T> q_rows(q, first_row() + lane() % 16, lane() / 16);
-    const LaneAddress<T> k_rows(k, lane() % 8 + lane() / 16 * 8, lane() / 8 % 2);
+    const TileAddress<T::kQueries> q_rows(q, first_row() + lane() % 16, lane() / 16);
+    const TileAddress<T::kKeys> k_rows(k, lane() % 8 + lane() / 16 * 8, lane() / 8 % 2);
 #pragma unroll
     for (int i = 0; i < kTiles; i++) {
 #pragma unroll
@@ -113,7 +84,8 @@ class WarpRows {
   }
 
   __device__ void accumulate(const Scores& weights, uint32_t v) {
-    const LaneAddress<T> v_rows(v, lane() % 16, first_chunk() + lane() / 16);
+    const TileAddress<T::kKeys> v_rows(v + first_column() / kPanelColumns * (T::kKeys * kPanelRowBytes), lane() % 16,
+                                       lane() / 16);
 #pragma unroll
     for (int step = 0; step < T::kKeys / 16; step++) {
       uint32_t a[kTiles][4];
@@ -134,33 +106,12 @@ class WarpRows {
     }
   }
 
-  // @param out the head's first row of the block
-  // @param queries rows from there to the last
-  __device__ void store(bf16* out, const Softmax& softmax, const AttentionShape& shape, int queries) const {
-#pragma unroll
-    for (int i = 0; i < kTiles * 2; i++) {
-      const float factor = softmax.factor(i);
-      const int row = softmax.row_of(i / 2, i % 2 * 2);
-      if (row < queries) {
-#pragma unroll
-        for (int j = 0; j < kValueTiles; j++) {
-          const int column = (first_chunk() + j) * 8 + lane() % 4 * 2;
-          if (column < shape.value_dim) {
-            const float* pair = results[i / 2][j] + i % 2 * 2;
-            *reinterpret_cast<uint32_t*>(out + row * shape.out_row + column) =
-                pack_bf16(pair[0] * factor, pair[1] * factor);
-          }
-        }
-      }
-    }
-  }
-
   __device__ static int first_row() { return threadIdx.x / 32 % T::kRowWarps * T::kRows; }
+  // Of the values.
+  __device__ static int first_column() { return threadIdx.x / 32 / T::kRowWarps * (T::kWidth / T::kParts); }
 
  private:
   __device__ static int lane() { return threadIdx.x % 32; }
-  // Of the values.
-  __device__ static int first_chunk() { return threadIdx.x / 32 / T::kRowWarps * (T::kChunks / T::kParts); }
 };
 
 template <class T>
@@ -182,14 +133,17 @@ __device__ void attention(bf16* out, const bf16* q, const bf16* k, const bf16* v
   const uint32_t queries = shared_address(tiles);
   const auto stage = [&](int tile) { return queries + T::kQueryBytes + tile % 2 * 2 * T::kKeyBytes; };
 
-  load_rows<T, T::kQueries>(queries, q_head, shape.q_row, first, shape.queries, shape.dim);
+  const TileCopier<T::kThreads, T::kQueries, T::kWidth> query_copier(shape.q_row, threadIdx.x);
+  const TileCopier<T::kThreads, T::kKeys, T::kWidth> key_copier(shape.k_row, threadIdx.x);
+  const TileCopier<T::kThreads, T::kKeys, T::kWidth> value_copier(shape.v_row, threadIdx.x);
+  query_copier.copy(queries, q_head + first * shape.q_row, shape.queries - first, shape.dim);
   seen.load(shape, ranges, item, first);
   const int first_tile = seen.begin / T::kKeys;
   const int last_tile = (seen.end + T::kKeys - 1) / T::kKeys;
   const auto load = [&](int tile) {
-    load_rows<T, T::kKeys>(stage(tile), k_head, shape.k_row, tile * T::kKeys, shape.keys, shape.dim);
-    load_rows<T, T::kKeys>(stage(tile) + T::kKeyBytes, v_head, shape.v_row, tile * T::kKeys, shape.keys,
-                           shape.value_dim);
+    const int key = tile * T::kKeys;
+    key_copier.copy(stage(tile), k_head + key * shape.k_row, shape.keys - key, shape.dim);
+    value_copier.copy(stage(tile) + T::kKeyBytes, v_head + key * shape.v_row, shape.keys - key, shape.value_dim);
     commit_copies();
   };
   if (first_tile < last_tile) {
@@ -220,8 +174,8 @@ __device__ void attention(bf16* out, const bf16* q, const bf16* k, const bf16* v
     rows.accumulate(scores, stage(tile) + T::kKeyBytes);
   }
   wait_copies<0>();
-  rows.store(out + item * shape.out_item + first * shape.out_row + head * shape.value_dim, softmax, shape,
-             shape.queries - first);
+  store_results(out + item * shape.out_item + first * shape.out_row + head * shape.value_dim, rows.results,
+                rows.first_column(), softmax, shape, shape.queries - first);
 }
 
 using Width64 = Tiles<64, 32, 4, 64, 1>;

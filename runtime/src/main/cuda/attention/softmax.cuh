@@ -184,4 +184,29 @@ __device__ void rescale(float (&results)[kTiles][kColumns][4], const float (&kep
   }
 }
 
+// Divides results by their rows' sums and stores them.
+// @param out the head's first row of the block
+// @param first_column of this warp's results
+// @param queries rows from the block's first to the last
+template <int kTiles, int kColumns, int kKeys>
+__device__ void store_results(bf16* out, const float (&results)[kTiles][kColumns][4], int first_column,
+                              const OnlineSoftmax<kTiles, kKeys>& softmax, const AttentionShape& shape, int queries) {
+#pragma unroll
+  for (int i = 0; i < kTiles * 2; i++) {
+    const float factor = softmax.factor(i);
+    const int row = softmax.row_of(i / 2, i % 2 * 2);
+    if (row < queries) {
+#pragma unroll
+      for (int j = 0; j < kColumns; j++) {
+        const int column = first_column + softmax.column_of(j, 0);
+        if (column < shape.value_dim) {
+          const float* pair = results[i / 2][j] + i % 2 * 2;
+          *reinterpret_cast<uint32_t*>(out + row * shape.out_row + column) =
+              pack_bf16(pair[0] * factor, pair[1] * factor);
+        }
+      }
+    }
+  }
+}
+
 }  // namespace nibble

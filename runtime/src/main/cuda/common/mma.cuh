@@ -39,12 +39,31 @@ __device__ inline void load_matrices_transposed(uint32_t (&r)[4], uint32_t addre
                : "memory");
 }
 
-// A tile in shared memory of rows of kChunks 16-byte chunks. A chunk's place within its row is its
-// number XOR the row's, so that neither rows nor columns of 8 chunks meet in a bank.
-template <int kChunks>
+// A tile of 16-bit numbers in shared memory is panels of 64 columns, each with all rows of the tile, 128 bytes
+// a row. A 16-byte chunk's place within its row is its number XOR the row's, so that neither 8 chunks of a
+// row nor those of a column meet in a bank: wgmma's 128-byte swizzle. Tiles begin at multiples of 1024 bytes.
+constexpr int kPanelColumns = 64;
+constexpr int kPanelRowBytes = 128;
+
+// Bytes from a panel's beginning to a chunk, 0 to 7, of a row.
 __device__ inline uint32_t swizzled(int row, int chunk) {
-  static_assert(kChunks % 8 == 0);
-  return static_cast<uint32_t>((row * kChunks + (chunk ^ (row & 7))) * 16);
+  return static_cast<uint32_t>(row * kPanelRowBytes + (chunk ^ (row & 7)) * 16);
 }
+
+// The address of a lane's chunk in a tile of kRows rows; moving by a constant number of rows and chunks is an
+// XOR and an addition.
+template <int kRows>
+struct TileAddress {
+  uint32_t address;
+
+  // @param chunk 0 or 1 of the panel at `tile`
+  __device__ TileAddress(uint32_t tile, int row, int chunk) : address(tile + swizzled(row, chunk)) {}
+
+  // @param rows a multiple of 8
+  // @param chunks an even number
+  __device__ uint32_t at(int rows, int chunks) const {
+    return (address ^ (chunks % 8 * 16)) + rows * kPanelRowBytes + chunks / 8 * (kRows * kPanelRowBytes);
+  }
+};
 
 }  // namespace nibble

@@ -21,67 +21,109 @@ constexpr int kSmallestStaged = 32;  // smaller blocks are read where they are u
 
 // The blocks of a tile in shared memory.
 template <class Scheme>
-struct TileBlocks {
-  typename Scheme::Block blocks[kTile / kSmallestStaged + 1];
+class TileBlocks {
+ public:
+  struct Shared {
+    typename Scheme::BlockTable table;
+    typename Scheme::Block blocks[kTile / kSmallestStaged + 1];
+  };
 
-  __device__ void load(const Weight& weight, const BlockIndex& index, uint32_t first, uint32_t last) {
-    const uint32_t begin = index(first);
-    const uint32_t count = index(last) - begin + 1;
-    for (uint32_t i = threadIdx.x; i < count; i += kThreads) {
-      blocks[i] = Scheme::block(weight, begin + i);
+  __device__ TileBlocks(Shared& shared, const Weight& weight, uint32_t first, uint32_t last)
+      : shared_(shared),
+        weight_(weight),
+        index_(weight.block_size),
+        is_staged_(weight.block_size >= kSmallestStaged),
+        begin_(is_staged_ ? index_(first) : 0),
+        count_(is_staged_ ? index_(last) - begin_ + 1 : 0) {}
+
+  // Reads them: at most one a thread, and the one more that a tile inside blocks has.
+  __device__ void load() {
+    shared_.table.load(weight_);
+    if (threadIdx.x < count_) {
+      raw_ = Scheme::raw_block(weight_, begin_ + threadIdx.x);
     }
+  }
+
+  // After a barrier.
+  __device__ void decode() {
+    if (threadIdx.x < count_) {
+      shared_.blocks[threadIdx.x] = Scheme::block(raw_, shared_.table, weight_);
+    }
+    if (threadIdx.x == 0 && count_ > kThreads) {
+      shared_.blocks[kThreads] = read(begin_ + kThreads);
+    }
+  }
+
+  // After another barrier.
+  __device__ typename Scheme::Block of(uint32_t element) const {
+    if (weight_.block_size == 0) {
+      return read(0);
+    }
+    return is_staged_ ? shared_.blocks[index_(element) - begin_] : read(index_(element));
+  }
+
+ private:
+  Shared& shared_;
+  const Weight& weight_;
+  BlockIndex index_;
+  bool is_staged_;
+  uint32_t begin_;
+  uint32_t count_;
+  typename Scheme::RawBlock raw_;
+
+  __device__ typename Scheme::Block read(uint32_t index) const {
+    return Scheme::block(Scheme::raw_block(weight_, index), shared_.table, weight_);
   }
 };
 
 template <class Scheme, class Out>
 __device__ void decode(Out* out, const Weight& weight, int64_t begin, int64_t count) {
+  constexpr int kAhead = Scheme::kBits == 32 ? 1 : kGroups;  // groups that registers hold
   __shared__ typename Scheme::Values values;
-  __shared__ TileBlocks<Scheme> tile;
+  __shared__ typename TileBlocks<Scheme>::Shared shared;
 
   const int64_t offset = static_cast<int64_t>(blockIdx.x) * kTile;
   const uint32_t first = static_cast<uint32_t>(begin + offset);
   const int length = static_cast<int>(min(count - offset, static_cast<int64_t>(kTile)));
-  Codes<Scheme::kBits, kGroup> codes[kGroups];
+  const auto place = [](int group) { return (group * kThreads + static_cast<int>(threadIdx.x)) * kGroup; };
+  TileBlocks<Scheme> blocks(shared, weight, first, first + length - 1);
+  blocks.load();
+  Codes<Scheme::kBits, kGroup> codes[kAhead];
+  const auto load = [&](int from) {
 #pragma unroll
-  for (int i = 0; i < kGroups; i++) {
-    const int at = (i * kThreads + threadIdx.x) * kGroup;
-    if (at + kGroup <= length) {
-      codes[i].load(weight, first + at);
-    } else if (at < length) {
-      codes[i].load_part(weight, first + at, length - at);
+    for (int i = 0; i < kAhead; i++) {
+      const int at = place(from + i);
+      if (at + kGroup <= length) {
+        codes[i].load(weight, first + at);
+      } else if (at < length) {
+        codes[i].load_part(weight, first + at, length - at);
+      }
     }
-  }
-
-  const BlockIndex index(weight.block_size);
-  const bool is_staged = weight.block_size >= kSmallestStaged;
-  const bool is_whole = weight.block_size % kGroup == 0;  // a group lies in one block
+  };
+  load(0);
   values.load(weight);
-  if (is_staged) {
-    tile.load(weight, index, first, first + length - 1);
-  }
+  __syncthreads();
+  blocks.decode();
   __syncthreads();
 
-  const uint32_t first_block = is_staged ? index(first) : 0;
-  const auto block_of = [&](uint32_t element) {
-    if (weight.block_size == 0) {
-      return Scheme::block(weight, 0);
-    }
-    return is_staged ? tile.blocks[index(element) - first_block] : Scheme::block(weight, index(element));
-  };
+  const bool is_whole = weight.block_size % kGroup == 0;  // a group lies in one block
 #pragma unroll
   for (int i = 0; i < kGroups; i++) {
-    const int at = (i * kThreads + threadIdx.x) * kGroup;
+    if (i > 0 && i % kAhead == 0) {
+      load(i);
+    }
+    const int at = place(i);
     if (at >= length) {
       break;
     }
     float numbers[kGroup];
-    auto block = block_of(first + at);
+    auto block = blocks.of(first + at);
 #pragma unroll
     for (int j = 0; j < kGroup; j++) {
       if (!is_whole && at + j < length) {
-        block = block_of(first + at + j);
+        block = blocks.of(first + at + j);
       }
-      numbers[j] = Scheme::decoded(Scheme::value(values, codes[i], j, block), block);
+      numbers[j] = Scheme::decoded(Scheme::value(values, codes[i % kAhead], j, block), block);
     }
     if (at + kGroup <= length) {
       store8(out + offset + at, numbers);
@@ -100,7 +142,7 @@ __device__ void decode(Out* out, const Weight& weight, int64_t begin, int64_t co
 }  // namespace nibble
 
 #define ENTRY(name, scheme, type, out_type)                                                        \
-  extern "C" __global__ __launch_bounds__(256, 5) void decode_##name##_##type(                        \
+  extern "C" __global__ __launch_bounds__(256, 8) void decode_##name##_##type(                        \
       out_type* out,          /* [count] */                                                        \
       nibble::Weight weight,  /* [N, K] */                                                         \
       int64_t begin, int64_t count) {                                                              \

@@ -8,20 +8,39 @@
 namespace nibble {
 
 template <bool kDoubleQuant>
-struct FourBit {
-  static constexpr int kBits = 4;
-  using Block = float;
+struct FourBitBlocks;
 
-  __device__ static float block(const Weight& weight, uint32_t index) {
-    if constexpr (kDoubleQuant) {
-      const uint32_t code = static_cast<const uint8_t*>(weight.scale)[index];
-      return __fadd_rn(
-          __fmul_rn(__ldg(weight.nested_codebook + code), __ldg(weight.nested_absmax + index / 256)),
-          weight.nested_offset);
-    } else {
-      return static_cast<const float*>(weight.scale)[index];
+template <>
+struct FourBitBlocks<false> : Scaled {};
+
+template <>
+struct FourBitBlocks<true> : Scaled {
+  struct RawBlock {
+    float nested_absmax;
+    uint32_t code;
+  };
+
+  struct BlockTable {
+    float codebook[256];
+
+    __device__ void load(const Weight& weight) {
+      if (threadIdx.x < 256) {
+        codebook[threadIdx.x] = weight.nested_codebook[threadIdx.x];
+      }
     }
+  };
+
+  __device__ static RawBlock raw_block(const Weight& weight, uint32_t index) {
+    return {weight.nested_absmax[index / 256], static_cast<const uint8_t*>(weight.scale)[index]};
   }
+  __device__ static float block(const RawBlock& raw, const BlockTable& table, const Weight& weight) {
+    return __fadd_rn(__fmul_rn(table.codebook[raw.code], raw.nested_absmax), weight.nested_offset);
+  }
+};
+
+template <bool kDoubleQuant>
+struct FourBit : FourBitBlocks<kDoubleQuant> {
+  static constexpr int kBits = 4;
 
   // 16 words in 16 banks: look-ups never conflict.
   struct Values {
@@ -39,19 +58,17 @@ struct FourBit {
     return values.codebook[codes.words[i / 8] >> (i % 8 / 2 * 8 + (i % 2 == 0 ? 4 : 0)) & 15];
   }
 
-  __device__ static float decoded(float number, float absmax) { return __fmul_rn(number, absmax); }
-  __device__ static float factor(float absmax) { return absmax; }
-
   // Both numbers of each byte, once for every lane, so that a look-up is one access to the lane's bank.
   struct Pairs {
     uint32_t bytes[256][32];
 
     __device__ void load(const Weight& weight) {
-      const int byte = threadIdx.x;
+      const int byte = threadIdx.x % 256;
+      const int first = threadIdx.x / 256 * 16;
       const uint32_t pair = pack_bf16(weight.codebook[byte >> 4], weight.codebook[byte & 15]);
 #pragma unroll
-      for (int lane = 0; lane < 32; lane++) {
-        bytes[byte][(lane + byte) % 32] = pair;
+      for (int lane = 0; lane < 16; lane++) {
+        bytes[byte][(first + lane + byte) % 32] = pair;
       }
     }
   };

@@ -39,6 +39,7 @@ struct LlmInt8 : AbsmaxInt8 {
 // Unsigned codes and zero points, whose difference has 8 digits and a sign.
 struct AffineInt8 {
   static constexpr int kBits = 8;
+  using BlockTable = NoTable;
   using Values = NoTable;
   using Pairs = NoTable;
 
@@ -47,12 +48,14 @@ struct AffineInt8 {
     uint16_t zero_point;
     uint16_t code_flip;
   };
+  using RawBlock = Block;
 
-  __device__ static Block block(const Weight& weight, uint32_t index) {
+  __device__ static Block raw_block(const Weight& weight, uint32_t index) {
     return {static_cast<const float*>(weight.scale)[index],
             static_cast<uint16_t>(weight.zero_point[index] ^ weight.zero_flip),
             static_cast<uint16_t>(weight.code_flip)};
   }
+  __device__ static Block block(Block raw, const BlockTable&, const Weight&) { return raw; }
 
   template <int kCount>
   __device__ static float value(const Values&, const Codes<8, kCount>& codes, int i, Block block) {

@@ -2,13 +2,16 @@
 //
 // A scheme is a type with
 //   kBits                          bits of a code
-//   Block                          what the codes of a block share; block(weight, index) reads it
-//   Values                         its codebook in shared memory, if any; values.load(weight) by all threads
+//   RawBlock                       what the codes of a block share, as it lies in memory: raw_block(weight, index)
+//   BlockTable                     what turns that into a Block, in shared memory, if anything
+//   Block                          scale, zero point: block(raw, table, weight)
+//   Values                         its codebook in shared memory, if any
 //   value(values, codes, i, block) code i as a number before scaling
 //   decoded(number, block)         that number decoded, in the CPU decoder's order of operations
-//   factor(block)                  what a sum of products of such numbers is multiplied by
-//   Pairs                          its codebook for pairs of bf16, if any; pairs.load(weight) by 256 threads
+//   Pairs                          its codebook for pairs of bf16, if any; loaded by 512 threads
 //   pair(pairs, codes, i, block)   codes 2i and 2i + 1 as two bf16, before scaling
+//   factor(block)                  what a sum of products of such numbers is multiplied by
+// All threads of a block, 256 or more, call load(weight) of a table; then comes a barrier.
 #pragma once
 
 #include "common/vec.cuh"
@@ -90,13 +93,16 @@ struct NoTable {
 
 // Schemes whose codes are numbers and whose blocks have one float32 scale, or none.
 struct Scaled {
+  using RawBlock = float;
+  using BlockTable = NoTable;
   using Block = float;
   using Values = NoTable;
   using Pairs = NoTable;
 
-  __device__ static float block(const Weight& weight, uint32_t index) {
+  __device__ static float raw_block(const Weight& weight, uint32_t index) {
     return weight.block_size == 0 ? 1.0f : static_cast<const float*>(weight.scale)[index];
   }
+  __device__ static float block(float raw, const BlockTable&, const Weight&) { return raw; }
   __device__ static float decoded(float number, float scale) { return __fmul_rn(number, scale); }
   __device__ static float factor(float scale) { return scale; }
 };

@@ -20,50 +20,40 @@ constexpr int kThreads = 128;
 constexpr int kTile = 128;       // rows and columns of a block's tile
 constexpr int kWarpTile = 64;    // of a warp's
 constexpr int kDepth = 64;       // along k of a stage
-constexpr int kChunks = kDepth / 8;
 constexpr int kStages = 3;
 constexpr int kOperandBytes = kTile * kDepth * 2;
 constexpr int kStageBytes = 2 * kOperandBytes;
 constexpr int kStrip = 8;        // tile rows visited together
 static_assert(kStages * kStageBytes == 98304);
 
-// Rows of an operand, which are rows of a tile in shared memory.
-struct Operand {
-  const bf16* rows;
-  int64_t stride;
-  int count;
-  int k;
-  bool is_aligned;
-
-  __device__ Operand(const bf16* all, int64_t row_stride, int first, int total, int depth)
-      : rows(all + first * row_stride),
-        stride(row_stride),
-        count(total - first),
-        k(depth),
-        is_aligned(row_stride % 8 == 0 && depth % 8 == 0 && reinterpret_cast<uintptr_t>(all) % 16 == 0) {}
+// The rows of an operand that a block multiplies.
+template <bool kAligned>
+class Operand {
+ public:
+  __device__ Operand(const bf16* all, int64_t stride, int first, int total, int depth)
+      : copier_(stride, threadIdx.x), rows_(all + first * stride), stride_(stride), count_(total - first), k_(depth) {}
 
   // Columns from `at` on to a stage; zeros beyond the operand.
   __device__ void load(unsigned char* to, int at) const {
-    const uint32_t base = shared_address(to);
-#pragma unroll
-    for (int i = 0; i < kTile * kChunks / kThreads; i++) {
-      const int chunk = i * kThreads + threadIdx.x;
-      const int row = chunk / kChunks;
-      const int column = at + chunk % kChunks * 8;
-      const uint32_t place = swizzled<kChunks>(row, chunk % kChunks);
-      if (is_aligned) {
-        const bool valid = row < count && column < k;
-        copy_async16(base + place, valid ? rows + row * stride + column : rows, valid);
-      } else {
-        alignas(16) bf16 numbers[8];
-#pragma unroll
-        for (int j = 0; j < 8; j++) {
-          numbers[j] = row < count && column + j < k ? rows[row * stride + column + j] : bf16(0.0f);
-        }
-        *reinterpret_cast<uint4*>(to + place) = *reinterpret_cast<const uint4*>(numbers);
+    if constexpr (kAligned) {
+      copier_.copy(shared_address(to), rows_ + at, count_, k_ - at);
+    } else {
+      for (int i = threadIdx.x; i < kTile * kDepth; i += kThreads) {
+        const int row = i / kDepth;
+        const int column = i % kDepth;
+        const bool valid = row < count_ && at + column < k_;
+        *reinterpret_cast<bf16*>(to + swizzled(row, column / 8) + column % 8 * 2) =
+            valid ? rows_[row * stride_ + at + column] : bf16(0.0f);
       }
     }
   }
+
+ private:
+  TileCopier<kThreads, kTile, kDepth> copier_;
+  const bf16* rows_;
+  int64_t stride_;
+  int count_;
+  int k_;
 };
 
 // A warp's 64 x 64 sums.
@@ -75,12 +65,11 @@ struct WarpSums {
     uint32_t a[4][4];
     uint32_t b[4][4];  // two tiles of 8 columns each
 
-    // @param x, w addresses of this lane's row and chunk at the stage's beginning
-    __device__ void load(uint32_t x, uint32_t w, int step) {
+    __device__ void load(const TileAddress<kTile>& x, const TileAddress<kTile>& w, int step) {
 #pragma unroll
       for (int i = 0; i < 4; i++) {
-        load_matrices(a[i], (x ^ step * 32) + i * 16 * kDepth * 2);
-        load_matrices(b[i], (w ^ step * 32) + i * 16 * kDepth * 2);
+        load_matrices(a[i], x.at(i * 16, step * 2));
+        load_matrices(b[i], w.at(i * 16, step * 2));
       }
     }
   };
@@ -96,7 +85,7 @@ struct WarpSums {
   }
 
   // A stage, the loads one step ahead of the products.
-  __device__ void multiply_stage(uint32_t x, uint32_t w) {
+  __device__ void multiply_stage(const TileAddress<kTile>& x, const TileAddress<kTile>& w) {
     Fragments fragments[2];
     fragments[0].load(x, w, 0);
 #pragma unroll
@@ -158,8 +147,8 @@ __device__ void store(const WarpSums& tile, Out* out, const float* bias, int m, 
   }
 }
 
-template <class Out>
-__device__ void gemm(Out* out, const bf16* x, const bf16* w, const float* bias, int m, int n, int k,
+template <bool kAligned, class Out>
+__device__ void multiply_tile(Out* out, const bf16* x, const bf16* w, const float* bias, int m, int n, int k,
                      int x_stride, int out_stride) {
   extern __shared__ __align__(1024) unsigned char stages[];
   const int tile_rows = (m + kTile - 1) / kTile;
@@ -170,8 +159,8 @@ __device__ void gemm(Out* out, const bf16* x, const bf16* w, const float* bias, 
   const int first_row = (strip * kStrip + in_strip % strip_rows) * kTile;
   const int first_column = in_strip / strip_rows * kTile;
 
-  const Operand left(x, x_stride, first_row, m, k);
-  const Operand right(w, k, first_column, n, k);
+  const Operand<kAligned> left(x, x_stride, first_row, m, k);
+  const Operand<kAligned> right(w, k, first_column, n, k);
   const int steps = (k + kDepth - 1) / kDepth;
   const auto load = [&](int step) {
     if (step < steps) {
@@ -190,17 +179,29 @@ __device__ void gemm(Out* out, const bf16* x, const bf16* w, const float* bias, 
   const int row = warp / 2 * kWarpTile;
   const int column = warp % 2 * kWarpTile;
   const int lane = threadIdx.x % 32;
-  const uint32_t x_place = swizzled<kChunks>(row + lane % 16, lane / 16);
-  const uint32_t w_place = kOperandBytes + swizzled<kChunks>(column + lane % 8 + lane / 16 * 8, lane / 8 % 2);
   WarpSums tile;
   for (int step = 0; step < steps; step++) {
     wait_copies<kStages - 2>();
     __syncthreads();
     load(step + kStages - 1);  // to the stage that all warps have left
     const uint32_t stage = shared_address(stages + step % kStages * kStageBytes);
-    tile.multiply_stage(stage + x_place, stage + w_place);
+    tile.multiply_stage(
+        TileAddress<kTile>(stage, row + lane % 16, lane / 16),
+        TileAddress<kTile>(stage + kOperandBytes, column + lane % 8 + lane / 16 * 8, lane / 8 % 2));
   }
   store(tile, out, bias, m, n, out_stride, first_row + row, first_column + column);
+}
+
+template <class Out>
+__device__ void gemm(Out* out, const bf16* x, const bf16* w, const float* bias, int m, int n, int k,
+                     int x_stride, int out_stride) {
+  const bool is_aligned = k % 8 == 0 && x_stride % 8 == 0 && reinterpret_cast<uintptr_t>(x) % 16 == 0 &&
+                          reinterpret_cast<uintptr_t>(w) % 16 == 0;
+  if (is_aligned) {
+    multiply_tile<true>(out, x, w, bias, m, n, k, x_stride, out_stride);
+  } else {
+    multiply_tile<false>(out, x, w, bias, m, n, k, x_stride, out_stride);
+  }
 }
 
 }  // namespace

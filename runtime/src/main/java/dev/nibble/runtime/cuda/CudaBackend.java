@@ -113,6 +113,11 @@ public final class CudaBackend implements Backend {
     return device.memory().freeBytes();
   }
 
+  /// Waits for all work of all sessions.
+  void synchronize() {
+    device.synchronize();
+  }
+
   @Override
   public void close() {
     try {
