@@ -17,6 +17,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -38,7 +39,7 @@ class AdmissionTest {
   private int request(long bytes, int answer) {
     try (DeviceArena own = memory.child("request " + answer);
         DeviceBuffer one = own.allocate("one", bytes / 2)) {
-      Thread.yield();
+      LockSupport.parkNanos(200_000); // so that others run beside
       try (DeviceBuffer two = own.allocate("two", bytes / 2)) {
         return one.byteSize() + two.byteSize() == bytes ? answer : -1;
       }

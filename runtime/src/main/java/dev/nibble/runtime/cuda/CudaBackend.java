@@ -100,6 +100,14 @@ public final class CudaBackend implements Backend {
     return openBytes.get();
   }
 
+  CudaDevice device() {
+    return device;
+  }
+
+  Optional<CublasLt> blas() {
+    return blas;
+  }
+
   /// Bytes of the device that nobody uses at this moment.
   public long freeDeviceBytes() {
     return device.memory().freeBytes();

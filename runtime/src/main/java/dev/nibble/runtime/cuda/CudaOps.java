@@ -50,6 +50,14 @@ final class CudaOps implements Ops {
     reductions = new CudaReductions(session);
   }
 
+  CudaSession session() {
+    return session;
+  }
+
+  CudaProducts products() {
+    return products;
+  }
+
   // ---- memory
 
   @Override

@@ -85,8 +85,8 @@ final class CudaProducts {
 
   private void gemm(
       Tensor x, int rows, CudaLinearWeight weight, long dense, Optional<Tensor> bias, Tensor out) {
-    if (session.blas().isPresent()) {
-      blas(session.blas().get(), x, rows, weight, dense, bias, out);
+    if (session.blas().isPresent()
+        && blas(session.blas().get(), x, rows, weight, dense, bias, out)) {
       return;
     }
     int k = weight.inFeatures();
@@ -109,7 +109,8 @@ final class CudaProducts {
             .withShared(KernelModules.Gemm.SHARED_BYTES));
   }
 
-  private void blas(
+  /// Whether the library could.
+  private boolean blas(
       CublasLt library,
       Tensor x,
       int rows,
@@ -128,16 +129,18 @@ final class CudaProducts {
     // The library takes a bias of the result's type.
     Optional<Tensor> added = bias.map(b -> session.as(out.dtype(), b));
     Tensor workspace = session.make(DType.F32, Shape.of(CublasLt.WORKSPACE_BYTES / Float.BYTES));
-    library.multiply(
-        launcher.stream(),
-        product,
-        CudaBuffer.address(x),
-        dense,
-        CudaBuffer.address(out),
-        added.map(CudaBuffer::address).orElse(0L),
-        CudaBuffer.address(workspace));
+    boolean done =
+        library.multiply(
+            launcher.stream(),
+            product,
+            CudaBuffer.address(x),
+            dense,
+            CudaBuffer.address(out),
+            added.map(CudaBuffer::address).orElse(0L),
+            CudaBuffer.address(workspace));
     session.memory().release(workspace);
     added.ifPresent(b -> session.done(b, bias.orElseThrow()));
+    return done;
   }
 
   /// The weight as numbers of the products' type, empty if it is so already.
@@ -151,7 +154,7 @@ final class CudaProducts {
   }
 
   /// Decodes elements `[begin, begin + count)`; `begin` a multiple of 16.
-  private void decode(CudaLinearWeight weight, long begin, long count, Tensor out, long at) {
+  void decode(CudaLinearWeight weight, long begin, long count, Tensor out, long at) {
     launcher
         .begin()
         .address(CudaBuffer.address(out) + out.dtype().byteSize(at))

@@ -39,7 +39,11 @@ public final class ComponentWeights implements AutoCloseable {
   private final WeightStore store;
   private final Arena converted = Arena.ofShared();
 
-  private ComponentWeights(Path path, OpenModel model, WeightStore store) {
+  /// The weights of an open model.
+  ///
+  /// @param path for messages
+  /// @param model owned from now on, as is the store
+  public ComponentWeights(Path path, OpenModel model, WeightStore store) {
     this.path = path;
     this.model = model;
     this.store = store;

@@ -32,7 +32,7 @@ public final class CublasLt implements AutoCloseable {
   private final MemorySegment one = constants.allocateFrom(JAVA_FLOAT, 1f);
   private final MemorySegment zero = constants.allocateFrom(JAVA_FLOAT, 0f);
   private final MemorySegment biasAddress = constants.allocate(JAVA_LONG);
-  private final LinkedHashMap<Key, Plan> plans = new LinkedHashMap<>(16, 0.75f, true);
+  private final LinkedHashMap<Key, Optional<Plan>> plans = new LinkedHashMap<>(16, 0.75f, true);
   private boolean closed;
 
   private record Key(Product product, long alignment) {}
@@ -65,8 +65,9 @@ public final class CublasLt implements AutoCloseable {
   /// @param c device address of C
   /// @param bias device address of the bias; not looked at where the product has none
   /// @param workspace device address of {@link #WORKSPACE_BYTES}, used by this stream alone
-  /// @throws DeviceException if the library has no algorithm for it, or fails
-  public void multiply(
+  /// @return whether the library can: if not, nothing was computed
+  /// @throws DeviceException if the library fails
+  public boolean multiply(
       CudaStream stream, Product product, long a, long b, long c, long bias, long workspace) {
     long addresses = a | b | c | (product.biased() ? bias : 0) | MOST_ALIGNED;
     Key key = new Key(product, Long.lowestOneBit(addresses));
@@ -77,7 +78,11 @@ public final class CublasLt implements AutoCloseable {
       if (closed) {
         throw new IllegalStateException("cuBLASLt was closed");
       }
-      Plan plan = plan(key);
+      Optional<Plan> chosen = plan(key);
+      if (chosen.isEmpty()) {
+        return false;
+      }
+      Plan plan = chosen.get();
       if (product.biased()) {
         biasAddress.set(JAVA_LONG, 0, bias);
         plan.setBias(biasAddress);
@@ -100,18 +105,22 @@ public final class CublasLt implements AutoCloseable {
               WORKSPACE_BYTES,
               queue);
     }
+    if (status == LtFunctions.NOT_SUPPORTED) { // algorithms promise some odd alignments in vain
+      return false;
+    }
     LtFunctions.check(status, product.toString());
+    return true;
   }
 
-  private Plan plan(Key key) {
-    Plan known = plans.get(key);
+  private Optional<Plan> plan(Key key) {
+    Optional<Plan> known = plans.get(key);
     if (known != null) {
       return known;
     }
-    Plan plan = Plan.choose(functions, handle, key.product(), key.alignment());
+    Optional<Plan> plan = Plan.choose(functions, handle, key.product(), key.alignment());
     plans.put(key, plan);
     if (plans.size() > PLANS) {
-      plans.pollFirstEntry().getValue().close();
+      plans.pollFirstEntry().getValue().ifPresent(Plan::close);
     }
     return plan;
   }
@@ -124,7 +133,7 @@ public final class CublasLt implements AutoCloseable {
         return;
       }
       closed = true;
-      plans.values().forEach(Plan::close);
+      plans.values().forEach(plan -> plan.ifPresent(Plan::close));
       plans.clear();
     }
     functions.destroy(handle);

@@ -20,6 +20,9 @@ import java.util.Optional;
 /// The functions of `cublasLt.h` that a product takes. Handles and descriptors are opaque
 /// addresses.
 final class LtFunctions {
+  /// `CUBLAS_STATUS_NOT_SUPPORTED`.
+  static final int NOT_SUPPORTED = 15;
+
   private final MethodHandle version;
   private final MethodHandle create;
   private final MethodHandle destroy;
@@ -291,7 +294,7 @@ final class LtFunctions {
       case 8 -> "it does not know this GPU's architecture; install a newer one";
       case 13 -> "execution failed";
       case 14 -> "internal error";
-      case 15 -> "not supported";
+      case NOT_SUPPORTED -> "not supported";
       default -> "status " + status;
     };
   }

@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
 
 /// What cuBLASLt wants to know of a product, and the algorithm that it chose. Owns all of it.
 final class Plan implements AutoCloseable {
@@ -48,19 +49,25 @@ final class Plan implements AutoCloseable {
     cLayout = functions.layout(product.output().code(), product.n(), product.m());
   }
 
+  /// Empty if the library has no algorithm.
+  ///
   /// @param alignment of all addresses, a power of two
-  static Plan choose(LtFunctions functions, long handle, Product product, long alignment) {
+  static Optional<Plan> choose(
+      LtFunctions functions, long handle, Product product, long alignment) {
     Plan plan = new Plan(functions, product);
     try {
-      plan.ask(handle, product, Math.toIntExact(alignment));
-      return plan;
+      if (plan.ask(handle, product, Math.toIntExact(alignment))) {
+        return Optional.of(plan);
+      }
+      plan.close();
+      return Optional.empty();
     } catch (Throwable e) {
       plan.close();
       throw e;
     }
   }
 
-  private void ask(long handle, Product product, int alignment) {
+  private boolean ask(long handle, Product product, int alignment) {
     try (Arena scratch = Arena.ofConfined()) {
       long preference = functions.preference();
       try {
@@ -75,10 +82,11 @@ final class Plan implements AutoCloseable {
         int status =
             functions.heuristic(
                 handle, descriptor, bLayout, aLayout, cLayout, preference, result, count);
-        int none = 15; // CUBLAS_STATUS_NOT_SUPPORTED
-        LtFunctions.check(
-            status == 0 && count.get(JAVA_INT, 0) == 0 ? none : status,
-            "choosing an algorithm for " + product);
+        if (status == LtFunctions.NOT_SUPPORTED) {
+          return false;
+        }
+        LtFunctions.check(status, "choosing an algorithm for " + product);
+        return count.get(JAVA_INT, 0) > 0;
       } finally {
         functions.destroyPreference(preference);
       }

@@ -5,10 +5,8 @@ import dev.nibble.runtime.device.DeviceException;
 import dev.nibble.runtime.device.DeviceMemory;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.SequencedMap;
-import java.util.Set;
 import jcuda.driver.CUdevice;
 import jcuda.driver.CUevent;
 import jcuda.driver.CUmodule;
@@ -21,17 +19,6 @@ import jcuda.driver.JCudaDriver;
 ///
 /// Closing it closes what it made and is still open, last first; its arena must be empty by then.
 public final class CudaDevice implements AutoCloseable {
-  private static final int REGISTER_READ_ONLY = 0x08; // CU_MEMHOSTREGISTER_READ_ONLY
-
-  /// What registering answers where it can't; anything else is a failure of the device.
-  private static final Set<Integer> REFUSALS =
-      Set.of(
-          CUresult.CUDA_ERROR_INVALID_VALUE,
-          CUresult.CUDA_ERROR_OUT_OF_MEMORY,
-          CUresult.CUDA_ERROR_NOT_PERMITTED,
-          CUresult.CUDA_ERROR_NOT_SUPPORTED,
-          CUresult.CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
-
   private final CUdevice device;
   private final DeviceInfo info;
   private final Handles.Context context;
@@ -106,28 +93,6 @@ public final class CudaDevice implements AutoCloseable {
     return buffer;
   }
 
-  /// Registers pages of a read-only mapping of a file, or of other memory, for copies to this
-  /// device. They must stay mapped until it is closed.
-  ///
-  /// @param address of the first page
-  /// @param bytes of whole pages, none of which is registered already
-  /// @return empty if the device, the system or the memory does not allow it
-  public Optional<RegisteredMemory> register(long address, long bytes) {
-    if (!info.registersReadOnly()) {
-      return Optional.empty();
-    }
-    makeCurrent();
-    Handles.Host host = new Handles.Host(address);
-    int result = JCudaDriver.cuMemHostRegister(host, bytes, REGISTER_READ_ONLY);
-    if (REFUSALS.contains(result)) {
-      return Optional.empty();
-    }
-    check(result, "registering %,d bytes of a mapping".formatted(bytes));
-    RegisteredMemory registered = new RegisteredMemory(this, host);
-    remember(registered, registered::close);
-    return Optional.of(registered);
-  }
-
   /// Loads kernels. They stay until the device closes.
   ///
   /// @param name for messages
@@ -157,7 +122,7 @@ public final class CudaDevice implements AutoCloseable {
     }
   }
 
-  private void remember(Object object, Runnable close) {
+  void remember(Object object, Runnable close) {
     synchronized (open) {
       if (!closed) {
         open.put(object, close);

@@ -2,6 +2,7 @@ package dev.nibble.runtime.cuda.driver;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
+import jcuda.driver.CUgraph;
 import jcuda.driver.CUresult;
 import jcuda.driver.JCudaDriver;
 
@@ -9,9 +10,11 @@ import jcuda.driver.JCudaDriver;
 /// waits for the device but {@link #synchronize}; memory that a copy or a kernel uses must live
 /// until then. One thread at a time. Closed by whoever made it; its device closes what is left.
 ///
-/// A copy is fast, and returns at once, only where the host's side is pinned ({@link PinnedBuffer},
-/// {@link RegisteredMemory}); from other memory the driver stages it first.
+/// A copy is fast, and returns at once, only where the host's side is a {@link PinnedBuffer}; other
+/// memory the driver stages first.
 public final class CudaStream implements AutoCloseable {
+  private static final int CAPTURE_RELAXED = 2; // CU_STREAM_CAPTURE_MODE_RELAXED
+
   private final CudaDevice device;
   private final Handles.Stream stream;
   private Optional<Kernel> last = Optional.empty();
@@ -93,6 +96,29 @@ public final class CudaStream implements AutoCloseable {
     device.check(
         JCudaDriver.cuMemsetD32Async(new Handles.Device(target), value, words, stream),
         "filling %,d words".formatted(words));
+  }
+
+  /// Records what is put into this stream instead of running it.
+  ///
+  /// @param work puts kernels and copies on the device into this stream, and waits for nothing
+  public CudaGraph capture(Runnable work) {
+    enter();
+    CUgraph graph = new CUgraph();
+    device.check(JCudaDriver.cuStreamBeginCapture(stream, CAPTURE_RELAXED), "recording work");
+    try {
+      work.run();
+    } finally {
+      device.check(JCudaDriver.cuStreamEndCapture(stream, graph), "recording work");
+    }
+    CudaGraph recorded = new CudaGraph(device, graph);
+    device.remember(recorded, recorded::close);
+    return recorded;
+  }
+
+  /// Runs recorded work.
+  public void launch(CudaGraph graph) {
+    enter();
+    device.check(JCudaDriver.cuGraphLaunch(graph.executable(), stream), "launch of recorded work");
   }
 
   /// Puts a mark behind the work so far.

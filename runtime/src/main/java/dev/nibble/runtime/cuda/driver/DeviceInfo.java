@@ -10,7 +10,6 @@ package dev.nibble.runtime.cuda.driver;
 /// @param totalBytes memory
 /// @param l2Bytes second-level cache
 /// @param sharedBytesPerBlock shared memory that a block may have when its kernel opts in
-/// @param registersReadOnly whether read-only mappings of files can be registered for copies
 public record DeviceInfo(
     int ordinal,
     String name,
@@ -19,8 +18,7 @@ public record DeviceInfo(
     int multiprocessors,
     long totalBytes,
     long l2Bytes,
-    int sharedBytesPerBlock,
-    boolean registersReadOnly) {
+    int sharedBytesPerBlock) {
   /// The compute capability as one number, such as 90 for 9.0.
   public int capability() {
     return 10 * major + minor;

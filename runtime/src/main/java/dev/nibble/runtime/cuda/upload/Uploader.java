@@ -1,11 +1,8 @@
 package dev.nibble.runtime.cuda.upload;
 
 import dev.nibble.runtime.cuda.driver.CudaDevice;
-import dev.nibble.runtime.cuda.driver.CudaStream;
-import dev.nibble.runtime.cuda.driver.RegisteredMemory;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -13,38 +10,24 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
 
-/// Copies weights from mapped files to a device. Threads take slices of the files in turn; each
-/// registers its slice, copies it and unregisters it, so that registering one overlaps copying
-/// another. What can't be registered passes through pinned buffers instead. Thread-safe.
-public final class Uploader {
-  private static final long MIB = 1 << 20;
+/// Copies weights from mapped files to a device at the speed of the bus. Several threads copy parts
+/// of the files into small pinned buffers, each of which crosses the bus while its neighbour is
+/// filled. Thread-safe: uploads wait for each other. Closed before the device.
+///
+/// Registering the mapping itself saves the copy in the host's memory and is yet slower: the driver
+/// registers no faster than the bus copies, and not beside it; see PERFORMANCE.md.
+public final class Uploader implements AutoCloseable {
+  /// Bytes of a pinned buffer: the fastest size, and quickly pinned.
+  private static final int BUFFER_BYTES = 2 << 20;
+
+  private static final int MOST_THREADS = 12;
 
   private final CudaDevice device;
-  private final Options options;
+  private final int threads;
+  private final long bufferBytes;
+  private final List<Lane> lanes = new ArrayList<>();
 
-  /// How to upload.
-  ///
-  /// @param threads that copy at once
-  /// @param sliceBytes registered at once by each thread, a multiple of 4,096
-  /// @param stagingBytes of each of the two pinned buffers a thread, allocated only if it needs
-  ///   them
-  /// @param register whether pages are registered where the device can
-  public record Options(int threads, long sliceBytes, long stagingBytes, boolean register) {
-    public Options {
-      if (threads < 1 || sliceBytes < Slice.PAGE || sliceBytes % Slice.PAGE != 0) {
-        throw new IllegalArgumentException(
-            "%d threads with slices of %d bytes".formatted(threads, sliceBytes));
-      }
-    }
-
-    /// What was fastest; see PERFORMANCE.md.
-    public static Options defaults() {
-      int threads = Math.clamp(Runtime.getRuntime().availableProcessors(), 1, 8);
-      return new Options(threads, 64 * MIB, 16 * MIB, true);
-    }
-  }
-
-  /// Told of bytes that arrived, from any thread, one call at a time.
+  /// Told of bytes that arrived or are on their way, from any thread, one call at a time.
   @FunctionalInterface
   public interface Progress {
     /// Nobody is told.
@@ -55,54 +38,73 @@ public final class Uploader {
     void uploaded(long doneBytes, long totalBytes);
   }
 
+  /// With the number and size of buffers that is fastest: 48 MiB of pinned memory at most, from the
+  /// first upload until it is closed.
   public Uploader(CudaDevice device) {
-    this(device, Options.defaults());
+    this(
+        device,
+        Math.clamp(Runtime.getRuntime().availableProcessors(), 1, MOST_THREADS),
+        BUFFER_BYTES);
   }
 
-  public Uploader(CudaDevice device, Options options) {
+  /// @param threads that copy at once, the calling one among them
+  /// @param bufferBytes of each of the two pinned buffers of a thread
+  public Uploader(CudaDevice device, int threads, long bufferBytes) {
+    if (threads < 1 || bufferBytes < 1) {
+      throw new IllegalArgumentException(
+          "%d threads with buffers of %d bytes".formatted(threads, bufferBytes));
+    }
     this.device = device;
-    this.options = options;
+    this.threads = threads;
+    this.bufferBytes = bufferBytes;
   }
 
   /// Copies all pieces; when it returns they have arrived.
   ///
-  /// @param cancelled asked before each slice
+  /// @param cancelled asked again and again
   /// @throws CancellationException if it was cancelled; the targets are undefined then
-  public void upload(List<Piece> pieces, Progress progress, BooleanSupplier cancelled) {
-    Run run = new Run(Slice.of(pieces, options.sliceBytes()), progress, cancelled);
-    List<Thread> threads = new ArrayList<>();
-    // The calling thread works, too.
-    for (int i = 1; i < Math.min(options.threads(), run.slices.size()); i++) {
-      threads.add(Thread.ofPlatform().name("nibble-upload-" + i).start(run));
+  public synchronized void upload(
+      List<Piece> pieces, Progress progress, BooleanSupplier cancelled) {
+    Run run = new Run(Piece.cut(pieces, bufferBytes), progress, cancelled);
+    int useful = Math.clamp(run.parts.size(), 1, threads);
+    while (lanes.size() < useful) {
+      lanes.add(new Lane(device, bufferBytes));
     }
-    run.run();
+    List<Thread> helpers = new ArrayList<>();
+    for (Lane lane : lanes.subList(1, useful)) {
+      helpers.add(Thread.ofPlatform().name("nibble-upload").start(() -> run.work(lane)));
+    }
+    run.work(lanes.getFirst());
+    joinAll(helpers);
+    run.rethrow();
+  }
+
+  /// Waits even if interrupted: a thread that reads memory of the caller's is never left behind.
+  private static void joinAll(List<Thread> threads) {
     boolean interrupted = false;
     for (Thread thread : threads) {
-      interrupted |= joinFully(thread);
+      while (thread.isAlive()) {
+        try {
+          thread.join();
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+      }
     }
     if (interrupted) {
       Thread.currentThread().interrupt();
     }
-    run.rethrow();
   }
 
-  /// Whether the wait was interrupted: a thread that copies into memory of the caller's is never
-  /// left behind.
-  private static boolean joinFully(Thread thread) {
-    boolean interrupted = false;
-    while (true) {
-      try {
-        thread.join();
-        return interrupted;
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
+  @Override
+  public synchronized void close() {
+    lanes.forEach(Lane::close);
+    lanes.clear();
   }
 
-  /// One upload; its threads all run this.
-  private final class Run implements Runnable {
-    private final List<Slice> slices;
+  /// One upload; all its threads take parts from it.
+  private static final class Run {
+    private final List<Piece> parts;
     private final Progress progress;
     private final BooleanSupplier cancelled;
     private final long totalBytes;
@@ -110,34 +112,31 @@ public final class Uploader {
     private final AtomicLong doneBytes = new AtomicLong();
     private final Queue<Throwable> failures = new ConcurrentLinkedQueue<>();
 
-    Run(List<Slice> slices, Progress progress, BooleanSupplier cancelled) {
-      this.slices = slices;
+    Run(List<Piece> parts, Progress progress, BooleanSupplier cancelled) {
+      this.parts = parts;
       this.progress = progress;
       this.cancelled = cancelled;
-      this.totalBytes = slices.stream().mapToLong(Slice::payload).sum();
+      this.totalBytes = parts.stream().mapToLong(Piece::byteSize).sum();
     }
 
-    @Override
-    public void run() {
-      try (CudaStream stream = device.newStream();
-          Lane lane = new Lane(stream)) {
-        for (int i = next.getAndIncrement(); i < slices.size(); i = next.getAndIncrement()) {
-          if (!failures.isEmpty()) {
-            return;
+    void work(Lane lane) {
+      try {
+        try {
+          for (int i = next.getAndIncrement();
+              i < parts.size() && failures.isEmpty();
+              i = next.getAndIncrement()) {
+            if (cancelled.getAsBoolean()) {
+              throw new CancellationException("the upload was cancelled");
+            }
+            lane.copy(parts.get(i));
+            report(parts.get(i).byteSize());
           }
-          if (cancelled.getAsBoolean()) {
-            throw new CancellationException("the upload to %s was cancelled".formatted(name()));
-          }
-          lane.copy(slices.get(i));
-          report(slices.get(i).payload());
+        } finally {
+          lane.drain(); // whatever happened: the targets may be given back
         }
       } catch (Throwable e) {
         failures.add(e);
       }
-    }
-
-    private String name() {
-      return "cuda:" + device.info().ordinal();
     }
 
     private void report(long bytes) {
@@ -157,47 +156,6 @@ public final class Uploader {
         case Error e -> throw e;
         case Throwable e -> throw new AssertionError(e);
       }
-    }
-  }
-
-  /// What one thread copies with.
-  private final class Lane implements AutoCloseable {
-    private final CudaStream stream;
-    private Optional<Staging> staging = Optional.empty();
-
-    Lane(CudaStream stream) {
-      this.stream = stream;
-    }
-
-    void copy(Slice slice) {
-      Optional<RegisteredMemory> registered =
-          options.register() && slice.isDense()
-              ? device.register(slice.address(), slice.bytes())
-              : Optional.empty();
-      if (registered.isEmpty()) {
-        stage(slice);
-        return;
-      }
-      try (RegisteredMemory _ = registered.get()) {
-        try {
-          slice.pieces().forEach(piece -> stream.copyIn(piece.target(), piece.source()));
-        } finally {
-          stream.synchronize(); // before the pages are given back, whatever happened
-        }
-      }
-    }
-
-    private void stage(Slice slice) {
-      if (staging.isEmpty()) {
-        staging = Optional.of(new Staging(device, stream, options.stagingBytes()));
-      }
-      slice.pieces().forEach(staging.get()::copy);
-      staging.get().drain();
-    }
-
-    @Override
-    public void close() {
-      staging.ifPresent(Staging::close);
     }
   }
 }

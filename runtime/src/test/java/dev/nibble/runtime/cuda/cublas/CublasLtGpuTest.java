@@ -98,10 +98,12 @@ class CublasLtGpuTest {
       stream.copyIn(addressA, encode(a, product.input(), host));
       stream.copyIn(addressB, encode(b, product.input(), host));
       stream.copyIn(addressBias, encode(bias, product.output(), host));
-      library
-          .orElseThrow()
-          .multiply(
-              stream, product, addressA, addressB, addressC, addressBias, workspace.address());
+      boolean can =
+          library
+              .orElseThrow()
+              .multiply(
+                  stream, product, addressA, addressB, addressC, addressBias, workspace.address());
+      assumeTrue(can, "cuBLASLt has no algorithm for " + product);
       MemorySegment result = host.allocate(bytes, 16);
       stream.copyOut(result, addressC);
       stream.synchronize();

@@ -12,7 +12,7 @@ import org.junit.jupiter.api.Test;
 
 class MessagesTest {
   private static final DeviceInfo T4 =
-      new DeviceInfo(0, "Tesla T4", 7, 5, 40, 16L << 30, 4 << 20, 64 << 10, false);
+      new DeviceInfo(0, "Tesla T4", 7, 5, 40, 16L << 30, 4 << 20, 64 << 10);
 
   @Test
   void machineWithoutDriverIsToldInOneLine() {
