@@ -1,7 +1,7 @@
 // Norms over rows, fused with what surrounds them in a transformer block.
 //
-// Idea: a row belongs to 16 lanes (heads) or to a block (tokens); it is read for its statistics and once more, out of
-// the first cache, for the result, so that memory sees one read and one write. Floor: those bytes over the copy
+// Idea: a row belongs to 16 lanes (heads) or to a block (tokens), whose registers keep it from its statistics to the
+// result, so that memory sees one read and one write. Floor: those bytes over the copy
 // bandwidth. Reference: dev.nibble.runtime.cpu.Norms; RMS norm is arXiv:1910.07467, modulation arXiv:2212.09748.
 //
 // `width` is 8 where every row is a multiple of 8 numbers and every address of 16 bytes, else 1.
@@ -18,7 +18,7 @@ template <int LANES>
 struct Team {
   static constexpr bool kBlock = LANES == kThreads;
   int lane = kBlock ? threadIdx.x : threadIdx.x % LANES;
-  int64_t row = kBlock ? blockIdx.x : static_cast<int64_t>(blockIdx.x) * (kThreads / LANES) + threadIdx.x / LANES;
+  int row = kBlock ? blockIdx.x : blockIdx.x * (kThreads / LANES) + threadIdx.x / LANES;
 
   __device__ __forceinline__ float sum(float value) const {
     if constexpr (kBlock) {
@@ -29,21 +29,64 @@ struct Team {
   }
 };
 
-/// 1 / sqrt(mean(x²) + eps) of a row.
+/// A row in the registers of its team; one that is too long for them is read anew each time.
 template <int W, int LANES>
-__device__ __forceinline__ float rmsFactor(
-    const Team<LANES>& team, const void* x, int type, int64_t from, int d, float eps) {
-  float squares = 0;
-  for (int i = team.lane * W; i < d; i += LANES * W) {
-    float v[W];
-    load<W>(x, type, from + i, v);
+struct Row {
+  static constexpr int kKept = 2;
+  const Team<LANES>& team;
+  const void* x;
+  int type;
+  int64_t from;
+  int d;
+  float kept[kKept][W];
+
+  __device__ __forceinline__ Row(const Team<LANES>& team, const void* x, int type, int row, int d)
+      : team(team), x(x), type(type), from(static_cast<int64_t>(row) * d), d(d) {
+    if (isKept()) {
 #pragma unroll
-    for (int j = 0; j < W; j++) {
-      squares += v[j] * v[j];
+      for (int c = 0; c < kKept; c++) {
+        if (place(c) < d) {
+          load<W>(x, type, from + place(c), kept[c]);
+        }
+      }
     }
   }
-  return 1.0f / sqrtf(team.sum(squares) / d + eps);
-}
+
+  __device__ __forceinline__ bool isKept() const { return d <= kKept * LANES * W; }
+
+  __device__ __forceinline__ int place(int c) const { return (c * LANES + team.lane) * W; }
+
+  /// Calls function(i, numbers [i, i + W)) for this thread's parts of the row.
+  template <class Function>
+  __device__ __forceinline__ void each(Function function) {
+    if (isKept()) {
+#pragma unroll
+      for (int c = 0; c < kKept; c++) {
+        if (place(c) < d) {
+          function(place(c), kept[c]);
+        }
+      }
+    } else {
+      for (int i = place(0); i < d; i += LANES * W) {
+        float v[W];
+        load<W>(x, type, from + i, v);
+        function(i, v);
+      }
+    }
+  }
+
+  /// 1 / sqrt(mean(x²) + eps).
+  __device__ __forceinline__ float rmsFactor(float eps) {
+    float squares = 0;
+    each([&](int, const float(&v)[W]) {
+#pragma unroll
+      for (int j = 0; j < W; j++) {
+        squares += v[j] * v[j];
+      }
+    });
+    return 1.0f / sqrtf(team.sum(squares) / d + eps);
+  }
+};
 
 template <int W>
 __device__ __forceinline__ void multiply(float (&v)[W], const float* factors, int64_t at) {
@@ -84,24 +127,27 @@ __device__ void rmsBody(
     const float* scale,
     void* out,
     int outType,
-    int64_t rows,
+    int rows,
     int d,
-    int64_t rowsPerItem,
+    int rowsPerItem,
     float eps) {
   const Team<LANES> team;
-  const int64_t row = min(team.row, rows - 1);  // idle lanes go through the shuffles
-  const float factor = rmsFactor<W>(team, x, xType, row * d, d, eps);
-  for (int i = team.lane * W; i < d && team.row < rows; i += LANES * W) {
-    float v[W];
-    load<W>(x, xType, row * d + i, v);
+  const int index = min(team.row, rows - 1);  // idle lanes go through the shuffles
+  Row<W, LANES> row(team, x, xType, index, d);
+  const float factor = row.rmsFactor(eps);
+  if (team.row >= rows) {
+    return;
+  }
+  const int64_t item = static_cast<int64_t>(index / rowsPerItem) * d;
+  row.each([&](int i, float(&v)[W]) {
 #pragma unroll
     for (int j = 0; j < W; j++) {
       v[j] *= factor;
     }
     multiply<W>(v, weight, i);
-    modulateRow<W>(v, scale, nullptr, row / rowsPerItem * d + i);
-    store<W>(out, outType, row * d + i, v);
-  }
+    modulateRow<W>(v, scale, nullptr, item + i);
+    store<W>(out, outType, row.from + i, v);
+  });
 }
 
 template <int W, int LANES>
@@ -112,42 +158,41 @@ __device__ void layerBody(
     const float* shift,
     void* out,
     int outType,
-    int64_t rows,
+    int rows,
     int d,
-    int64_t rowsPerItem,
+    int rowsPerItem,
     float eps) {
   const Team<LANES> team;
-  const int64_t row = min(team.row, rows - 1);
+  const int index = min(team.row, rows - 1);
+  Row<W, LANES> row(team, x, xType, index, d);
   float sum = 0;
-  for (int i = team.lane * W; i < d; i += LANES * W) {
-    float v[W];
-    load<W>(x, xType, row * d + i, v);
+  row.each([&](int, const float(&v)[W]) {
 #pragma unroll
     for (int j = 0; j < W; j++) {
       sum += v[j];
     }
-  }
+  });
   const float mean = team.sum(sum) / d;
   float squares = 0;
-  for (int i = team.lane * W; i < d; i += LANES * W) {
-    float v[W];
-    load<W>(x, xType, row * d + i, v);
+  row.each([&](int, const float(&v)[W]) {
 #pragma unroll
     for (int j = 0; j < W; j++) {
       squares += (v[j] - mean) * (v[j] - mean);
     }
-  }
+  });
   const float factor = 1.0f / sqrtf(team.sum(squares) / d + eps);
-  for (int i = team.lane * W; i < d && team.row < rows; i += LANES * W) {
-    float v[W];
-    load<W>(x, xType, row * d + i, v);
+  if (team.row >= rows) {
+    return;
+  }
+  const int64_t item = static_cast<int64_t>(index / rowsPerItem) * d;
+  row.each([&](int i, float(&v)[W]) {
 #pragma unroll
     for (int j = 0; j < W; j++) {
       v[j] = (v[j] - mean) * factor;
     }
-    modulateRow<W>(v, scale, shift, row / rowsPerItem * d + i);
-    store<W>(out, outType, row * d + i, v);
-  }
+    modulateRow<W>(v, scale, shift, item + i);
+    store<W>(out, outType, row.from + i, v);
+  });
 }
 
 template <int W, int LANES>
@@ -160,37 +205,33 @@ __device__ void rmsAddBody(
     const float* gate,
     void* out,
     int outType,
-    int64_t rows,
+    int rows,
     int d,
-    int64_t rowsPerItem,
+    int rowsPerItem,
     float eps) {
   const Team<LANES> team;
-  const int64_t row = min(team.row, rows - 1);
-  const float factor = rmsFactor<W>(team, y, yType, row * d, d, eps);
-  for (int i = team.lane * W; i < d && team.row < rows; i += LANES * W) {
-    float v[W];
+  const int index = min(team.row, rows - 1);
+  Row<W, LANES> row(team, y, yType, index, d);
+  const float factor = row.rmsFactor(eps);
+  if (team.row >= rows) {
+    return;
+  }
+  const int64_t item = static_cast<int64_t>(index / rowsPerItem) * d;
+  row.each([&](int i, float(&v)[W]) {
     float r[W];
-    load<W>(y, yType, row * d + i, v);
-    load<W>(x, xType, row * d + i, r);
+    load<W>(x, xType, row.from + i, r);
 #pragma unroll
     for (int j = 0; j < W; j++) {
       v[j] *= factor;
     }
     multiply<W>(v, weight, i);
-    if (gate != nullptr) {
-      float g[W];
-      load<W>(gate, kF32, row / rowsPerItem * d + i, g);
-#pragma unroll
-      for (int j = 0; j < W; j++) {
-        v[j] *= tanhf(g[j]);
-      }
-    }
+    multiply<W>(v, gate, item + i);
 #pragma unroll
     for (int j = 0; j < W; j++) {
       v[j] += r[j];
     }
-    store<W>(out, outType, row * d + i, v);
-  }
+    store<W>(out, outType, row.from + i, v);
+  });
 }
 
 }  // namespace
@@ -203,9 +244,9 @@ extern "C" __global__ void __launch_bounds__(kThreads) rms_norm(
     const float* scale /* [rows / rowsPerItem, d], or null */,
     void* out /* as x */,
     int outType,
-    int64_t rows,
+    int rows,
     int d,
-    int64_t rowsPerItem,
+    int rowsPerItem,
     float eps,
     int heads,
     int width) {
@@ -228,9 +269,9 @@ extern "C" __global__ void __launch_bounds__(kThreads) layer_norm(
     const float* shift /* as scale, or null */,
     void* out /* as x */,
     int outType,
-    int64_t rows,
+    int rows,
     int d,
-    int64_t rowsPerItem,
+    int rowsPerItem,
     float eps,
     int width) {
   if (width == 8) {
@@ -240,7 +281,7 @@ extern "C" __global__ void __launch_bounds__(kThreads) layer_norm(
   }
 }
 
-/// out = x + tanh(gate) · y / sqrt(mean(y²) + eps) · weight. Grid: a block for each row.
+/// out = x + gate · y / sqrt(mean(y²) + eps) · weight. Grid: a block for each row.
 extern "C" __global__ void __launch_bounds__(kThreads) add_rms_norm(
     const void* x /* [rows, d] */,
     int xType,
@@ -250,9 +291,9 @@ extern "C" __global__ void __launch_bounds__(kThreads) add_rms_norm(
     const float* gate /* [rows / rowsPerItem, d], or null for none */,
     void* out /* as x */,
     int outType,
-    int64_t rows,
+    int rows,
     int d,
-    int64_t rowsPerItem,
+    int rowsPerItem,
     float eps,
     int width) {
   if (width == 8) {
@@ -271,22 +312,24 @@ extern "C" __global__ void __launch_bounds__(kThreads) rms_norm_rope(
     const float* sines /* as cosines */,
     void* out /* as x */,
     int outType,
-    int64_t rows,
+    int rows,
     int d,
     int heads,
-    int64_t angles,
+    int angles,
     int halves /* 0: elements 2k and 2k + 1 are a pair; 1: k and k + d / 2 */,
     float eps) {
   constexpr int W = 8;
   const Team<kHeadLanes> team;
-  const int64_t row = min(team.row, rows - 1);
-  const float factor = rmsFactor<W>(team, x, xType, row * d, d, eps);
+  const int index = min(team.row, rows - 1);
+  Row<W, kHeadLanes> row(team, x, xType, index, d);
+  const float factor = row.rmsFactor(eps);
+  if (team.row >= rows) {
+    return;
+  }
   const int half = d / 2;
-  const int64_t angle = row / heads % angles * half;
+  const int64_t angle = static_cast<int64_t>(index / heads % angles) * half;
   // A lane's 8 numbers are 4 pairs, or meet the 8 of another place in pairs.
-  for (int i = team.lane * W; i < (halves ? half : d) && team.row < rows; i += kHeadLanes * W) {
-    float v[W];
-    load<W>(x, xType, row * d + i, v);
+  row.each([&](int i, float(&v)[W]) {
 #pragma unroll
     for (int j = 0; j < W; j++) {
       v[j] *= factor;
@@ -296,21 +339,20 @@ extern "C" __global__ void __launch_bounds__(kThreads) rms_norm_rope(
       float u[W];
       float c[W];
       float s[W];
-      load<W>(x, xType, row * d + half + i, u);
+      const bool isFirst = i < half;
+      const int other = isFirst ? i + half : i - half;
+      load<W>(x, xType, row.from + other, u);  // in the first cache
 #pragma unroll
       for (int j = 0; j < W; j++) {
         u[j] *= factor;
       }
-      multiply<W>(u, weight, half + i);
-      load<W>(cosines, kF32, angle + i, c);
-      load<W>(sines, kF32, angle + i, s);
+      multiply<W>(u, weight, other);
+      load<W>(cosines, kF32, angle + (isFirst ? i : other), c);
+      load<W>(sines, kF32, angle + (isFirst ? i : other), s);
 #pragma unroll
       for (int j = 0; j < W; j++) {
-        const float a = v[j];
-        v[j] = a * c[j] - u[j] * s[j];
-        u[j] = a * s[j] + u[j] * c[j];
+        v[j] = isFirst ? v[j] * c[j] - u[j] * s[j] : u[j] * s[j] + v[j] * c[j];
       }
-      store<W>(out, outType, row * d + half + i, u);
     } else {
       const float4 c = *reinterpret_cast<const float4*>(cosines + angle + i / 2);
       const float4 s = *reinterpret_cast<const float4*>(sines + angle + i / 2);
@@ -324,6 +366,6 @@ extern "C" __global__ void __launch_bounds__(kThreads) rms_norm_rope(
         v[2 * j + 1] = a * sn[j] + b * cs[j];
       }
     }
-    store<W>(out, outType, row * d + i, v);
-  }
+    store<W>(out, outType, row.from + i, v);
+  });
 }

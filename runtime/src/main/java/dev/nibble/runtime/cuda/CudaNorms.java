@@ -30,8 +30,8 @@ final class CudaNorms {
     return x.map(CudaBuffer::address).orElse(0L);
   }
 
-  private static long rows(Tensor x) {
-    return x.shape().elements() / x.dim(-1);
+  private static int rows(Tensor x) {
+    return Math.toIntExact(x.shape().elements() / x.dim(-1));
   }
 
   /// @param scale of the modulation, one row an item of the batch
@@ -40,7 +40,7 @@ final class CudaNorms {
       return;
     }
     int d = x.dim(-1);
-    long rows = rows(x);
+    int rows = rows(x);
     boolean heads = d <= HEAD;
     launcher
         .begin()
@@ -50,9 +50,9 @@ final class CudaNorms {
         .address(address(scale))
         .address(CudaBuffer.address(out))
         .i32(Launcher.type(out))
-        .i64(rows)
+        .i32(rows)
         .i32(d)
-        .i64(scale.isPresent() ? x.dim(1) : rows)
+        .i32(scale.isPresent() ? x.dim(1) : rows)
         .f32(eps)
         .i32(heads ? 1 : 0)
         .i32(Launcher.width(d, x, weight.orElse(x), scale.orElse(x), out));
@@ -67,7 +67,7 @@ final class CudaNorms {
       return;
     }
     int d = x.dim(-1);
-    long rows = rows(x);
+    int rows = rows(x);
     launcher
         .begin()
         .address(CudaBuffer.address(x))
@@ -76,21 +76,21 @@ final class CudaNorms {
         .address(address(shift))
         .address(CudaBuffer.address(out))
         .i32(Launcher.type(out))
-        .i64(rows)
+        .i32(rows)
         .i32(d)
-        .i64(scale.isPresent() ? x.dim(1) : rows)
+        .i32(scale.isPresent() ? x.dim(1) : rows)
         .f32(eps)
         .i32(Launcher.width(d, x, scale.orElse(x), shift.orElse(x), out));
     launcher.run(kernels.norm().layer(), LaunchShape.of(rows, Launcher.THREADS));
   }
 
-  /// `x + tanh(gate) · norm(y)`, without a gate `x + norm(y)`.
+  /// `x + gate · norm(y)`, without a gate `x + norm(y)`.
   void addRms(Tensor x, Optional<Tensor> gate, Tensor y, Tensor weight, float eps, Tensor out) {
     if (x.shape().elements() == 0) {
       return;
     }
     int d = x.dim(-1);
-    long rows = rows(x);
+    int rows = rows(x);
     launcher
         .begin()
         .address(CudaBuffer.address(x))
@@ -101,9 +101,9 @@ final class CudaNorms {
         .address(address(gate))
         .address(CudaBuffer.address(out))
         .i32(Launcher.type(out))
-        .i64(rows)
+        .i32(rows)
         .i32(d)
-        .i64(gate.isPresent() ? x.dim(1) : rows)
+        .i32(gate.isPresent() ? x.dim(1) : rows)
         .f32(eps)
         .i32(Launcher.width(d, x, y, weight, gate.orElse(x), out));
     launcher.run(kernels.norm().addRms(), LaunchShape.of(rows, Launcher.THREADS));
@@ -124,7 +124,7 @@ final class CudaNorms {
       return;
     }
     int d = x.dim(3);
-    long rows = rows(x);
+    int rows = rows(x);
     launcher
         .begin()
         .address(CudaBuffer.address(x))
@@ -134,10 +134,10 @@ final class CudaNorms {
         .address(CudaBuffer.address(table.sin()))
         .address(CudaBuffer.address(out))
         .i32(Launcher.type(out))
-        .i64(rows)
+        .i32(rows)
         .i32(d)
         .i32(x.dim(2))
-        .i64(table.cos().shape().elements() / (d / 2))
+        .i32(Math.toIntExact(table.cos().shape().elements() / (d / 2)))
         .i32(CudaElementwise.code(table.pairs()))
         .f32(eps);
     launcher.run(

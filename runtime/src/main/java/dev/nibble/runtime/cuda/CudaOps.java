@@ -377,7 +377,10 @@ final class CudaOps implements Ops {
     }
     ResultShapes.rmsNorm(y, Optional.of(weight));
     Tensor out = memory.make(CudaSession.widest(List.of(x, y, tanhGate.orElse(y))), x.shape());
-    norms.addRms(x, tanhGate, y, weight, eps, out);
+    // Once for all rows.
+    Optional<Tensor> gate = tanhGate.map(before -> unary(Unary.TANH, before));
+    norms.addRms(x, gate, y, weight, eps, out);
+    gate.ifPresent(memory::release);
     return out;
   }
 

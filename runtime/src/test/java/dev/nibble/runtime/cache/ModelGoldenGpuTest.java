@@ -70,25 +70,50 @@ class ModelGoldenGpuTest {
     assertTrue(error(id, run) <= tolerance, "latents: " + error(id, run));
   }
 
+  /// The roundings of bfloat16 move a difference by some percent: where the peer's own lies as near
+  /// to the threshold, either decision is right, and what follows it differs.
   @ParameterizedTest
   @MethodSource("runs")
   void runsAsUnderThePeerInBfloat16(String id) {
     JsonNode golden = CacheGoldens.find("models", id);
     GoldenModels.Run run = fastModels.run(golden, CacheGoldens.rule(golden));
-    checkDecisions(golden, run);
-    assertTrue(error(id, run) <= 5e-2, "latents: " + error(id, run));
+    boolean equal = true;
+    for (var branch : golden.get("branches").properties()) {
+      String expected = branch.getValue().get("decisions").asText();
+      String actual = decisions(golden, branch.getKey(), run);
+      for (int step = 0; step < expected.length() && equal; step++) {
+        if (expected.charAt(step) != actual.charAt(step)) {
+          equal = false;
+          double difference = branch.getValue().get("diffs").get(step).asDouble();
+          double threshold = threshold(golden.get("config"));
+          assertEquals(threshold, difference, 0.05 * threshold, "difference of step " + step);
+        }
+      }
+    }
+    if (equal) {
+      assertTrue(error(id, run) <= 5e-2, "latents: " + error(id, run));
+    }
+  }
+
+  private static double threshold(JsonNode config) {
+    return config.has("threshold")
+        ? config.get("threshold").asDouble()
+        : config.get("residual_diff_threshold").asDouble();
   }
 
   private static void checkDecisions(JsonNode golden, GoldenModels.Run run) {
     for (var branch : golden.get("branches").properties()) {
-      GuidanceBranch side = ModelGoldenTest.side(golden, branch.getKey());
-      List<StepDecision> decisions =
-          run.decisions().stream().filter(decision -> decision.branch() == side).toList();
       assertEquals(
           branch.getValue().get("decisions").asText(),
-          CacheGoldens.text(decisions),
-          side.toString());
+          decisions(golden, branch.getKey(), run),
+          branch.getKey());
     }
+  }
+
+  private static String decisions(JsonNode golden, String branch, GoldenModels.Run run) {
+    GuidanceBranch side = ModelGoldenTest.side(golden, branch);
+    return CacheGoldens.text(
+        run.decisions().stream().filter(decision -> decision.branch() == side).toList());
   }
 
   private static double error(String id, GoldenModels.Run run) {
@@ -113,20 +138,26 @@ class ModelGoldenGpuTest {
     for (JsonNode golden : goldens) {
       alone.add(last(golden));
     }
+    check(goldens, alone, 16); // the driver keeps some memory for each of its threads
     long open = fast.openBytes();
     long free = fast.freeDeviceBytes();
+    check(goldens, alone, 100);
+    assertEquals(open, fast.openBytes(), "open bytes");
+    assertEquals(free, fast.freeDeviceBytes(), "free bytes of the device");
+  }
+
+  private static void check(List<JsonNode> goldens, List<float[]> alone, int requests)
+      throws InterruptedException, ExecutionException {
     try (ExecutorService threads = Executors.newFixedThreadPool(8)) {
       List<Future<float[]>> drawn = new ArrayList<>();
-      for (int i = 0; i < 100; i++) {
+      for (int i = 0; i < requests; i++) {
         JsonNode golden = goldens.get(i % goldens.size());
         drawn.add(threads.submit(() -> last(golden)));
       }
-      for (int i = 0; i < drawn.size(); i++) {
+      for (int i = 0; i < requests; i++) {
         assertArrayEquals(alone.get(i % goldens.size()), drawn.get(i).get(), "request " + i);
       }
     }
-    assertEquals(open, fast.openBytes(), "open bytes");
-    assertEquals(free, fast.freeDeviceBytes(), "free bytes of the device");
   }
 
   private static float[] last(JsonNode golden) {
