@@ -38,13 +38,25 @@ record CudaLinearWeight(
     return (long) outFeatures * inFeatures;
   }
 
-  /// Whether the product of few rows reads it: no block may end within a run of codes.
+  /// Whether the product of few rows reads it: no block may end within a run of codes, and the
+  /// scales of 16 rows must fit shared memory.
   boolean takesFewRows() {
-    int run = blockSize < RUN ? RUN / 2 : RUN;
+    int run = run();
     return inFeatures % 16 == 0
         && (blockSize == 0
             || blockSize % inFeatures == 0
-            || (inFeatures % run == 0 && blockSize % run == 0));
+            || (inFeatures % run == 0 && blockSize % run == 0))
+        && fewRowsSharedBytes() <= KernelModules.Weights.SHARED_BYTES;
+  }
+
+  private int run() {
+    return blockSize % RUN != 0 && blockSize % inFeatures != 0 ? RUN / 2 : RUN;
+  }
+
+  /// Dynamic shared memory of the product of few rows.
+  int fewRowsSharedBytes() {
+    int scale = format == WeightFormat.AFFINE8 ? 2 * Float.BYTES : Float.BYTES;
+    return Math.multiplyExact(16 * scale, Math.ceilDiv(inFeatures, run()) | 1);
   }
 
   /// The type of a dense weight.

@@ -20,6 +20,7 @@ final class CudaProducts {
 
   private static final int DECODED_A_BLOCK = 8192;
   private static final int FEW_ROWS_TILE = 16;
+  private static final int FEW_ROWS_THREADS = 512;
   private static final int GEMM_TILE = 128;
   private static final int GEMM_THREADS = 128;
   private static final int CONV_TILE = 128;
@@ -75,15 +76,11 @@ final class CudaProducts {
         .i32(k)
         .i32(k)
         .i32(n);
-    int scales =
-        weight.blockSize() == 0
-            ? 0
-            : Math.toIntExact(4 * ((long) FEW_ROWS_TILE * k / weight.blockSize() + 2));
     launcher.run(
         kernels.weights().fewRows(weight.format(), x.dtype()),
         LaunchShape.of(
-                Math.ceilDiv(n, FEW_ROWS_TILE), Math.ceilDiv(rows, FEW_ROWS_TILE), Launcher.THREADS)
-            .withShared(scales));
+                Math.ceilDiv(n, FEW_ROWS_TILE), Math.ceilDiv(rows, FEW_ROWS_TILE), FEW_ROWS_THREADS)
+            .withShared(weight.fewRowsSharedBytes()));
   }
 
   private void gemm(

@@ -4,6 +4,7 @@ import dev.nibble.formats.DType;
 import dev.nibble.runtime.cuda.driver.CudaDevice;
 import dev.nibble.runtime.cuda.driver.CudaModule;
 import dev.nibble.runtime.cuda.driver.Kernel;
+import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -50,7 +51,7 @@ record KernelModules(
       Map<WeightFormat, Kernel> decodeF32,
       Map<WeightFormat, Kernel> fewRowsBf16,
       Map<WeightFormat, Kernel> fewRowsF32) {
-    private static final int SHARED_BYTES = 64 << 10;
+    static final int SHARED_BYTES = 64 << 10;
 
     Kernel decode(WeightFormat format, DType out) {
       return of(out == DType.BF16 ? decodeBf16 : decodeF32, format);
@@ -102,8 +103,11 @@ record KernelModules(
     }
   }
 
-  /// @param tiles of bfloat16, the smallest heads first
+  /// @param tiles of bfloat16: the first that is large enough is the fastest
   record Attention(List<Tile> tiles, Kernel f32) {
+    /// Compute capability of the one generation that has products of warp groups.
+    private static final int HOPPER = 90;
+
     /// A kernel for heads up to a size.
     ///
     /// @param dim largest size of a head
@@ -111,22 +115,31 @@ record KernelModules(
     record Tile(Kernel kernel, int dim, int rows, int threads, int sharedBytes) {}
 
     Tile tile(int dim) {
-      return tiles.stream().filter(tile -> dim <= tile.dim()).findFirst().orElseThrow();
+      for (Tile tile : tiles) {
+        if (dim <= tile.dim()) {
+          return tile;
+        }
+      }
+      throw new IllegalArgumentException("heads of %d numbers".formatted(dim));
     }
 
     static Attention load(CudaDevice device) {
-      CudaModule bf16 = KernelModule.load(device, "attention_bf16");
+      List<Tile> tiles = new ArrayList<>();
+      if (device.info().capability() == HOPPER) {
+        CudaModule hopper = KernelModule.load(device, "attention_bf16_sm90a");
+        tiles.add(tile(hopper.kernel("attention_bf16_d64_sm90a"), 64, 128, 384, 81920));
+        tiles.add(tile(hopper.kernel("attention_bf16_d128_sm90a"), 128, 128, 384, 163840));
+      }
+      CudaModule any = KernelModule.load(device, "attention_bf16");
+      tiles.add(tile(any.kernel("attention_bf16_d64"), 64, 128, 128, 49152));
+      tiles.add(tile(any.kernel("attention_bf16_d128"), 128, 128, 128, 98304));
+      tiles.add(tile(any.kernel("attention_bf16_d256"), 256, 64, 128, 98304));
+      tiles.add(tile(any.kernel("attention_bf16_d512"), 512, 64, 256, 131072));
       return new Attention(
-          List.of(
-              tile(bf16, 64, 128, 128, 49152),
-              tile(bf16, 128, 128, 128, 98304),
-              tile(bf16, 256, 64, 128, 98304),
-              tile(bf16, 512, 64, 256, 131072)),
-          KernelModule.load(device, "attention_f32").kernel("attention_f32"));
+          List.copyOf(tiles), KernelModule.load(device, "attention_f32").kernel("attention_f32"));
     }
 
-    private static Tile tile(CudaModule module, int dim, int rows, int threads, int sharedBytes) {
-      Kernel kernel = module.kernel("attention_bf16_d" + dim);
+    private static Tile tile(Kernel kernel, int dim, int rows, int threads, int sharedBytes) {
       return new Tile(kernel.allowShared(sharedBytes), dim, rows, threads, sharedBytes);
     }
   }
