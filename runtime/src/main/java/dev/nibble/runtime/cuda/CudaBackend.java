@@ -5,6 +5,7 @@ import dev.nibble.runtime.cuda.CudaOptions.Precision;
 import dev.nibble.runtime.cuda.cublas.CublasLt;
 import dev.nibble.runtime.cuda.driver.CudaDevice;
 import dev.nibble.runtime.cuda.driver.CudaDriver;
+import dev.nibble.runtime.cuda.upload.Uploader;
 import dev.nibble.runtime.device.DeviceArena;
 import dev.nibble.runtime.tensor.AttentionBackend;
 import dev.nibble.runtime.tensor.Backend;
@@ -25,6 +26,7 @@ public final class CudaBackend implements Backend {
   private final DType product;
   private final KernelModules kernels;
   private final Optional<CublasLt> blas;
+  private final Uploader uploader;
   private final DeviceArena arena;
   private final DeviceArena sessions;
   private final ChunkPool pool;
@@ -42,6 +44,7 @@ public final class CudaBackend implements Backend {
         };
     kernels = KernelModules.load(device);
     blas = options.precision() == Precision.BF16 ? CublasLt.open(device) : Optional.empty();
+    uploader = new Uploader(device);
     arena = device.arena("backend", options.memoryLimitBytes());
     sessions = arena.child("sessions");
     pool = new ChunkPool(sessions);
@@ -79,7 +82,8 @@ public final class CudaBackend implements Backend {
 
   @Override
   public WeightStore newWeights(String owner) {
-    return new CudaWeights(owner, device, arena.child(owner), kernels, product, openBytes);
+    return new CudaWeights(
+        owner, device, arena.child(owner), kernels, product, openBytes, uploader);
   }
 
   @Override
@@ -123,6 +127,7 @@ public final class CudaBackend implements Backend {
     try {
       sessions.close();
       arena.close();
+      uploader.close();
       blas.ifPresent(CublasLt::close);
     } finally {
       device.close();

@@ -10,6 +10,7 @@ import java.lang.foreign.MemorySegment;
 /// @param codes device address of the codes, or of the numbers of a dense weight
 /// @param blockSize elements that share a scale; 0 for a dense weight
 /// @param argument the struct that kernels take
+/// @param queue that brings the numbers
 record CudaLinearWeight(
     int outFeatures,
     int inFeatures,
@@ -17,14 +18,17 @@ record CudaLinearWeight(
     WeightFormat format,
     long codes,
     int blockSize,
-    MemorySegment argument)
+    MemorySegment argument,
+    WeightQueue queue)
     implements LinearWeight {
 
   /// Numbers that a warp of the few-rows product takes at once.
   private static final int RUN = 64;
 
+  /// The weight as an operation uses it, once its numbers are on the device.
   static CudaLinearWeight of(LinearWeight weight) {
     if (weight instanceof CudaLinearWeight mine) {
+      mine.queue.arrive();
       return mine;
     }
     throw new IllegalArgumentException("a weight of another backend in an operation of a GPU");

@@ -5,6 +5,7 @@ import dev.nibble.formats.Shape;
 import dev.nibble.formats.quant.Part;
 import dev.nibble.formats.quant.QuantizedTensor;
 import dev.nibble.runtime.cuda.driver.CudaDevice;
+import dev.nibble.runtime.cuda.upload.Uploader;
 import dev.nibble.runtime.device.DeviceArena;
 import dev.nibble.runtime.device.DeviceBuffer;
 import dev.nibble.runtime.tensor.LinearWeight;
@@ -38,6 +39,7 @@ final class CudaWeights implements WeightStore {
   private final DType product;
   private final Launcher launcher;
   private final AtomicLong openBytes;
+  private final WeightQueue queue;
   private final Arena arguments = Arena.ofShared();
   private final List<DeviceBuffer> buffers = new ArrayList<>();
   private final Map<String, Integer> decoded = new TreeMap<>();
@@ -47,19 +49,22 @@ final class CudaWeights implements WeightStore {
 
   /// @param arena of this store; closed with it
   /// @param product type of dense weights
+  /// @param uploader borrowed
   CudaWeights(
       String owner,
       CudaDevice device,
       DeviceArena arena,
       KernelModules kernels,
       DType product,
-      AtomicLong openBytes) {
+      AtomicLong openBytes,
+      Uploader uploader) {
     this.owner = owner;
     this.arena = arena;
     this.kernels = kernels;
     this.product = product;
     this.openBytes = openBytes;
     launcher = new Launcher(device.newStream());
+    queue = new WeightQueue(uploader);
   }
 
   private DeviceBuffer allocate(String name, long bytes) {
@@ -123,7 +128,7 @@ final class CudaWeights implements WeightStore {
   private CudaLinearWeight dense(String name, MemorySegment data, DType dtype, Shape shape) {
     DeviceBuffer buffer = allocate(name, product.byteSize(shape.elements()));
     if (dtype == product) {
-      upload(buffer.address(), data);
+      queue.add(buffer.address(), data);
     } else {
       DeviceBuffer stored = allocate(name, data.byteSize());
       upload(stored.address(), data);
@@ -166,7 +171,7 @@ final class CudaWeights implements WeightStore {
     }
     DeviceBuffer buffer = allocate(name, bytes);
     for (var part : tensor.parts().entrySet()) {
-      upload(buffer.address() + places.getOrDefault(part.getKey(), 0L), part.getValue());
+      queue.add(buffer.address() + places.getOrDefault(part.getKey(), 0L), part.getValue());
     }
     long stored = tensor.parts().values().stream().mapToLong(MemorySegment::byteSize).sum();
     return weight(tensor.shape(), stored, format, argument(tensor, places, buffer.address()));
@@ -206,7 +211,9 @@ final class CudaWeights implements WeightStore {
     try (Arena host = Arena.ofConfined()) {
       MemorySegment numbers = host.allocate(product.byteSize(shape.elements()), 64);
       tensor.scheme().decoder(tensor).decode(0, shape.elements(), numbers, product);
-      return dense(name, numbers, product, shape);
+      CudaLinearWeight weight = dense(name, numbers, product, shape);
+      queue.arrive(); // while the numbers live
+      return weight;
     }
   }
 
@@ -219,7 +226,8 @@ final class CudaWeights implements WeightStore {
         format,
         argument.codes(),
         argument.blockSize(),
-        argument.write(arguments));
+        argument.write(arguments),
+        queue);
   }
 
   @Override
@@ -233,6 +241,7 @@ final class CudaWeights implements WeightStore {
       return;
     }
     closed = true;
+    queue.drop();
     launcher.stream().close();
     launcher.close();
     buffers.forEach(DeviceBuffer::close);

@@ -108,8 +108,7 @@ class CudaShapesGpuTest {
   })
   void linear(int rows, int out, int in, String scheme) {
     WeightSource weight =
-        TestWeights.quantized(
-            numbers(1, out * in), QuantSchemes.parse(scheme), out, in);
+        TestWeights.quantized(numbers(1, out * in), QuantSchemes.parse(scheme), out, in);
     // As in a model: an input that a norm gave.
     expect(side ->
         side.ops()
@@ -120,7 +119,12 @@ class CudaShapesGpuTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"1,700,700,30,30,128", "1,333,333,32,8,128", "1,1024,1024,1,1,512", "2,96,130,3,3,64"})
+  @CsvSource({
+    "1,700,700,30,30,128",
+    "1,333,333,32,8,128",
+    "1,1024,1024,1,1,512",
+    "2,96,130,3,3,64"
+  })
   void attention(int batch, int queries, int keys, int heads, int keyHeads, int dim) {
     AttentionBias bias =
         keyHeads < heads
@@ -138,15 +142,22 @@ class CudaShapesGpuTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"64,64,512,512,3,1", "96,70,256,128,3,1", "65,64,128,128,3,2", "128,100,128,3,3,1",
-    "33,31,16,512,3,1", "64,64,512,256,1,1"})
+  @CsvSource({
+    "64,64,512,512,3,1",
+    "96,70,256,128,3,1",
+    "65,64,128,128,3,2",
+    "128,100,128,3,3,1",
+    "33,31,16,512,3,1",
+    "64,64,512,256,1,1"
+  })
   void conv2d(int height, int width, int in, int out, int kernel, int stride) {
     Conv2d geometry =
         stride == 2
             ? new Conv2d(3, 2, 0, 0, 1, 1)
             : kernel == 3 ? Conv2d.SAME_3X3 : Conv2d.POINTWISE;
     WeightSource weight =
-        TestWeights.dense(numbers(1, out * kernel * kernel * in), DType.F32, out, (long) kernel * kernel * in);
+        TestWeights.dense(
+            numbers(1, out * kernel * kernel * in), DType.F32, out, (long) kernel * kernel * in);
     expect(side ->
         side.ops()
             .conv2d(
@@ -180,21 +191,35 @@ class CudaShapesGpuTest {
                   side.random(1, 1, 500, 30, 128),
                   side.random(2, 128),
                   1e-5f,
-                  new RopeTable(
-                      side.random(3, 1, 500, 64), side.random(4, 1, 500, 64), pairs)));
+                  new RopeTable(side.random(3, 1, 500, 64), side.random(4, 1, 500, 64), pairs)));
     }
     expect(side ->
         side.ops()
             .groupNormSilu(
-                side.random(1, 1, 256, 200, 128), 32, side.random(2, 128), side.random(3, 128), 1e-6f));
+                side.random(1, 1, 256, 200, 128),
+                32,
+                side.random(2, 128),
+                side.random(3, 128),
+                1e-6f));
   }
 
   /// Rows of a table are what decoding gives.
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "nf4", "nf4:plain", "nf4:32", "nf4:4096", "fp4", "fp4:256:plain", "int8", "absmax8",
-        "absmax8:48", "affine8", "affine8:64", "bnb8-dynamic", "bnb8-dynamic:256"
+        "nf4",
+        "nf4:plain",
+        "nf4:32",
+        "nf4:4096",
+        "fp4",
+        "fp4:256:plain",
+        "int8",
+        "absmax8",
+        "absmax8:48",
+        "affine8",
+        "affine8:64",
+        "bnb8-dynamic",
+        "bnb8-dynamic:256"
       })
   void decodedWeightsAreBitEqual(String name) {
     QuantScheme scheme = QuantSchemes.parse(name);
@@ -246,11 +271,9 @@ class CudaShapesGpuTest {
         Ops theirs = cpu.newOps("test");
         WeightStore weights = cpu.newWeights("test")) {
       Tensor foreign = theirs.fromHost(new float[4], 4);
-      LinearWeight weight =
-          weights.linear("w", TestWeights.dense(new float[16], DType.F32, 4, 4));
+      LinearWeight weight = weights.linear("w", TestWeights.dense(new float[16], DType.F32, 4, 4));
       Tensor mine = ours.fromHost(new float[4], 4);
-      Assertions.assertThrows(
-          IllegalArgumentException.class, () -> ours.affine(foreign, 1, 0));
+      Assertions.assertThrows(IllegalArgumentException.class, () -> ours.affine(foreign, 1, 0));
       Assertions.assertThrows(
           IllegalArgumentException.class, () -> ours.linear(mine, weight, Optional.empty()));
     }

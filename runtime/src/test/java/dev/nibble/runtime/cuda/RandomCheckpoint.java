@@ -33,6 +33,7 @@ final class RandomCheckpoint {
   private final byte[] noise = new byte[NOISE_BYTES];
 
   /// @param fixed the bytes, empty for noise
+  @SuppressWarnings("ArrayRecordComponent") // never compared
   private record Entry(String name, DType dtype, List<Long> dims, long size, byte[] fixed) {}
 
   RandomCheckpoint(QuantScheme scheme) {
@@ -84,8 +85,7 @@ final class RandomCheckpoint {
   }
 
   private void add(String name, DType dtype, Shape shape, byte[] fixed) {
-    entries.add(
-        new Entry(name, dtype, shape.dims(), dtype.byteSize(shape.elements()), fixed));
+    entries.add(new Entry(name, dtype, shape.dims(), dtype.byteSize(shape.elements()), fixed));
   }
 
   @FunctionalInterface

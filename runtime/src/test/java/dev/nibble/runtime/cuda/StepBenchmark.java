@@ -184,13 +184,12 @@ public final class StepBenchmark {
     times.entrySet().stream()
         .sorted(Comparator.comparingDouble(entry -> -entry.getValue()[0]))
         .limit(30)
-        .forEach(
-            entry -> {
-              double[] value = entry.getValue();
-              print(
-                  "  %8.3f ms  %4.0f x %8.1f us  %s%n",
-                  value[0], value[1], 1e3 * value[0] / value[1], entry.getKey());
-            });
+        .forEach(entry -> {
+          double[] value = entry.getValue();
+          print(
+              "  %8.3f ms  %4.0f x %8.1f us  %s%n",
+              value[0], value[1], 1e3 * value[0] / value[1], entry.getKey());
+        });
   }
 
   private static float[] noise(int count) {
