@@ -117,8 +117,8 @@ def torch_attention(op, tokens, heads, dim):
 
 
 def torch_swiglu(op, rows, columns):
-    gate = torch.randn(rows, columns, device="cuda", dtype=DTYPE)
-    show(op, "torch", micros(10, lambda i: F.silu(gate) * gate))
+    gate, up = (torch.randn(rows, columns, device="cuda", dtype=DTYPE) for _ in range(2))
+    show(op, "torch", micros(10, lambda i: F.silu(gate) * up))
 
 
 PATTERNS = [

@@ -174,11 +174,12 @@ final class OperationBenchmark {
         2 * narrow + 4.0 * TOKENS * HEAD_DIM,
         () -> ops.rmsNormRope(heads, headWeight, 1e-5f, table));
     Tensor gate = DeviceBenchmark.normal(ops, TOKENS, HIDDEN);
+    Tensor up = DeviceBenchmark.normal(ops, TOKENS, HIDDEN);
     moving(
         "SwiGLU %dx%d".formatted(TOKENS, HIDDEN),
         3 * 2.0 * TOKENS * HIDDEN,
-        () -> ops.swiGlu(gate, gate));
-    List.of(branch, residual, row, cos, headWeight, gate).forEach(ops::release);
+        () -> ops.swiGlu(gate, up));
+    List.of(branch, residual, row, cos, headWeight, gate, up).forEach(ops::release);
   }
 
   private void moving(String op, double bytes, Supplier<Tensor> work) {
