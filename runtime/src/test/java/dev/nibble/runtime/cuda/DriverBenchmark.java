@@ -28,7 +28,7 @@ import java.util.Locale;
 import java.util.SplittableRandom;
 
 /// What the driver layer costs: launches, the ceilings that other numbers are shares of, and ways
-/// to bring a file to the device. Argument: a folder for a file of 4 GiB. See PERFORMANCE.md.
+/// to bring a file to the device. Argument: a folder for a file of 4 GiB. See PERFORMANCE-gpu.md.
 public final class DriverBenchmark {
   private static final long MIB = 1 << 20;
   private static final long FILE_BYTES = 4096 * MIB;

@@ -15,7 +15,7 @@ import java.util.function.BooleanSupplier;
 /// filled. Thread-safe: uploads wait for each other. Closed before the device.
 ///
 /// Registering the mapping itself saves the copy in the host's memory and is yet slower: the driver
-/// registers no faster than the bus copies, and not beside it; see PERFORMANCE.md.
+/// registers no faster than the bus copies, and not beside it; see PERFORMANCE-gpu.md.
 public final class Uploader implements AutoCloseable {
   /// Bytes of a pinned buffer: the fastest size, and quickly pinned.
   private static final int BUFFER_BYTES = 2 << 20;
