@@ -5,8 +5,9 @@
 #   tools/gpu-bundle.sh OUT [FIXTURE...]
 #
 # FIXTUREs are paths below fixtures/ that tests or commands read there, such as models/emoji-zimage.
-# OUT holds java.tar.xz (a Java without what nibble does not use: no --init-image), lib/ (jars), the
-# launchers `nibble` and `gpu-tests`, and fixtures/. Needs a JDK 25 (JAVA_HOME), nvcc, strip, xz, zip.
+# OUT holds all.tar.xz (a Java without what nibble does not use: no --init-image; jars; FIXTUREs), which
+# the launchers `nibble`, `gpu-tests` and `bench` unpack beside them at first use: under 28 MB without
+# FIXTUREs. Needs a JDK 25 (JAVA_HOME), nvcc, strip, xz, zip and unzip.
 set -euo pipefail
 unset CDPATH
 root=$(cd "$(dirname "$0")/.." && pwd -P)
@@ -16,11 +17,13 @@ shift
 jdk=${JAVA_HOME:?point JAVA_HOME at a JDK 25}
 junit=$(sed -n 's/.*<junit.version>5\(.*\)<.*/1\1/p' "$root/pom.xml")
 [ ! -e "$out" ] || { echo "error: $out exists" >&2; exit 1; }
-mkdir -p "$out/lib" "$out/fixtures"
+mkdir -p "$out"
 out=$(cd "$out" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-jars=$out/lib
+all=$work/all # what is packed
+jars=$all/lib
+mkdir -p "$jars" "$all/fixtures"
 
 cd "$root"
 [ -n "${NIBBLE_BUILT:-}" ] ||
@@ -42,6 +45,11 @@ for jar in "$jars"/tokenizers-*.jar; do
   (cd "$work/tokenizers" && unzip -q "$jar" && find native -name '*.so' -exec strip --strip-unneeded {} + &&
     rm "$jar" && "$jdk/bin/jar" --create --file "$jar" .)
 done
+# Stored, not deflated: xz packs their content better than it could pack deflated jars.
+for jar in "$jars"/*.jar; do
+  rm -rf "$work/jar" && mkdir "$work/jar"
+  (cd "$work/jar" && unzip -q "$jar" && rm "$jar" && zip -q -0 -r -X "$jar" .)
+done
 
 # Java: the modules that jdeps finds, and those reached in ways it does not see (JUnit reads jars as
 # file systems). Pictures are only read for --init-image, which takes the whole desktop: left out.
@@ -50,20 +58,20 @@ found=$("$jdk/bin/jdeps" --multi-release 25 --ignore-missing-deps --print-module
   grep -v -e java.desktop -e java.management -e java.sql || true)
 modules=$(printf '%s\n' $found java.base java.logging java.management jdk.unsupported jdk.incubator.vector jdk.zipfs | sort -u | paste -sd,)
 "$jdk/bin/jlink" --add-modules "$modules" --strip-debug --no-header-files --no-man-pages --compress zip-0 \
-  --output "$work/java"
-strip --strip-unneeded "$work/java/lib/server/libjvm.so" "$work"/java/lib/*.so
-rm -rf "$work/java/legal"
-tar -C "$work" -c java | xz -9e -T1 >"$out/java.tar.xz"
+  --output "$all/java"
+strip --strip-unneeded "$all/java/lib/server/libjvm.so" "$all"/java/lib/*.so
+rm -rf "$all/java/legal"
 
 for fixture; do
-  mkdir -p "$out/fixtures/$(dirname "$fixture")"
-  cp -R "fixtures/$fixture" "$out/fixtures/$fixture"
+  mkdir -p "$all/fixtures/$(dirname "$fixture")"
+  cp -R "fixtures/$fixture" "$all/fixtures/$fixture"
 done
+tar -C "$all" -c . | xz -9e -T1 >"$out/all.tar.xz"
 
 cat >"$out/java.sh" <<'EOF'
 # Sets `java`: unpacked on first use.
 here=$(cd "$(dirname "$0")" && pwd -P)
-[ -x "$here/java/bin/java" ] || tar -C "$here" -xJf "$here/java.tar.xz" || exit 1
+[ -x "$here/java/bin/java" ] || tar -C "$here" -xJf "$here/all.tar.xz" || exit 1
 java="$here/java/bin/java -XX:+UseSerialGC -XX:MaxRAMPercentage=70 -Djava.awt.headless=true \
 --enable-native-access=ALL-UNNAMED --add-modules=jdk.incubator.vector -Dnibble.root=$here"
 EOF
@@ -90,4 +98,4 @@ shift
 exec $java ${NIBBLE_JAVA:-} -cp "$here/lib/*" "dev.nibble.runtime.$class" "$@"
 EOF
 chmod +x "$out/nibble" "$out/gpu-tests" "$out/bench"
-du -sh "$out/java.tar.xz" "$out/lib" >&2
+du -sh "$out" >&2
