@@ -232,6 +232,7 @@ void bench_attention(const std::string& suffix) {
 }  // namespace
 
 int main(int count, char** arguments) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   const std::string only = count > 1 ? arguments[1] : "";
   const auto wants = [&](const char* name) { return only.empty() || only.find(name) != std::string::npos; };
   const double copy = copy_bandwidth();

@@ -456,6 +456,7 @@ void test_attention() {
 }  // namespace
 
 int main(int count, char** arguments) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   is_quick = count > 1 && std::string(arguments[1]) == "quick";
   const std::string only = count > 2 ? arguments[2] : "";
   const auto run = [&](const char* name, void (*test)()) {
