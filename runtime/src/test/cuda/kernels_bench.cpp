@@ -12,6 +12,12 @@ constexpr size_t kRotation = size_t{400} << 20;
 
 int ceil_div(int64_t a, int64_t b) { return static_cast<int>((a + b - 1) / b); }
 
+bool is_hopper() {
+  int major = 0;
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "compute capability");
+  return major == 9;
+}
+
 double copy_bandwidth() {
   const size_t bytes = size_t{1} << 30;
   Buffer<uint8_t> from(bytes);
@@ -134,12 +140,15 @@ void bench_gemv(double copy) {
   }
 }
 
-void bench_gemm(const Rival& rival) {
-  const Module module("gemm_bf16");
+// @param suffix of the entry: empty or _sm90a
+void bench_gemm(const Rival& rival, const std::string& suffix) {
+  const bool is_wide = !suffix.empty();
+  const int shared = is_wide ? 196608 : 98304;
+  const Module module("gemm_bf16" + suffix);
   const Module decode("decode");
-  const Kernel own = module.kernel("gemm_bf16_bf16", 98304);
+  const Kernel own = module.kernel("gemm_bf16_bf16" + suffix, shared);
   const Kernel nf4 = decode.kernel("decode_four_bit_dq_bf16");
-  std::printf("\ngemm | M | NxK | own us | TFLOP/s | cuBLAS us | TFLOP/s | own/cuBLAS | NF4 decode + cuBLAS us | TFLOP/s\n");
+  std::printf("\ngemm%s | M | NxK | own us | TFLOP/s | cuBLAS us | TFLOP/s | own/cuBLAS | NF4 decode + cuBLAS us | TFLOP/s\n", suffix.c_str());
   for (int m : {4352, 256, 64}) {
     for (auto [n, k] : {std::pair{3840, 3840}, {10240, 3840}, {3840, 10240}}) {
       const size_t copies = std::max<size_t>(3, kRotation / (size_t{2} * n * k) + 1);
@@ -152,7 +161,7 @@ void bench_gemm(const Rival& rival) {
       Buffer<Bf16> out(static_cast<size_t>(m) * n);
       const double flop = 2.0 * m * n * k;
       const double time = seconds(20, [&](int i) {
-        own(ceil_div(m, 128) * ceil_div(n, 128), 128, 98304, out.data(), static_cast<const Bf16*>(x.data()),
+        own(ceil_div(m, 128) * ceil_div(n, is_wide ? 256 : 128), is_wide ? 384 : 128, shared, out.data(), static_cast<const Bf16*>(x.data()),
             static_cast<const Bf16*>(w[i % copies]->data()), static_cast<const float*>(nullptr), m, n, k, k, n);
       });
       double theirs = 0;
@@ -183,7 +192,7 @@ struct AttentionShape {
 void bench_attention(const std::string& suffix) {
   const std::string module_name = "attention_bf16" + suffix;
   const Module module(module_name);
-  const bool is_hopper = !suffix.empty();
+  const bool is_wide = !suffix.empty();
   struct Case {
     std::string entry;
     int tokens, heads, key_heads, dim, after, block, threads, shared;
@@ -199,7 +208,7 @@ void bench_attention(const std::string& suffix) {
                                    {"d512", 4096, 1, 1, 512, kAll, 64, 256, 131072},
                                    {"d512", 16384, 1, 1, 512, kAll, 64, 256, 131072}};
   for (Case c : cases) {
-    if (is_hopper) {
+    if (is_wide) {
       if (c.dim > 128) {
         continue;
       }
@@ -232,6 +241,7 @@ void bench_attention(const std::string& suffix) {
 }  // namespace
 
 int main(int count, char** arguments) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   const std::string only = count > 1 ? arguments[1] : "";
   const auto wants = [&](const char* name) { return only.empty() || only.find(name) != std::string::npos; };
   const double copy = copy_bandwidth();
@@ -243,13 +253,15 @@ int main(int count, char** arguments) {
     bench_gemv(copy);
   }
   if (wants("gemm")) {
-    bench_gemm(Rival());
+    const Rival rival;
+    bench_gemm(rival, "");
+    if (is_hopper()) {
+      bench_gemm(rival, "_sm90a");
+    }
   }
   if (wants("attention")) {
     bench_attention("");
-    int major = 0;
-    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "compute capability");
-    if (major == 9) {
+    if (is_hopper()) {
       bench_attention("_sm90a");
     }
   }

@@ -166,8 +166,18 @@ void test_gemv() {
   }
 }
 
+bool is_hopper() {
+  int major = 0;
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "compute capability");
+  return major == 9;
+}
+
+// @param suffix of the entry: empty or _sm90a
 template <class T>
-void gemm_bf16_one(const Module& module, Sizes s, int x_extra, int out_extra, bool has_bias) {
+void gemm_bf16_one(const Module& module, const std::string& suffix, Sizes s, int x_extra, int out_extra,
+                   bool has_bias) {
+  const bool is_wide = !suffix.empty();
+  const int shared = is_wide ? 196608 : 98304;
   const int x_stride = s.k + x_extra;
   const int out_stride = s.n + out_extra;
   const std::vector<Bf16> x = random_values<Bf16>(static_cast<size_t>(s.m) * x_stride, 1, 5);
@@ -177,11 +187,11 @@ void gemm_bf16_one(const Module& module, Sizes s, int x_extra, int out_extra, bo
   const Buffer<Bf16> w_device(w);
   const Buffer<float> bias_device(bias);
   Buffer<T> out(static_cast<size_t>(s.m) * out_stride);
-  module.kernel(std::string("gemm_bf16_") + type_name<T>(), 98304)(
-      ceil_div(s.m, 128) * ceil_div(s.n, 128), 128, 98304, out.data(), static_cast<const Bf16*>(x_device.data()),
+  module.kernel(std::string("gemm_bf16_") + type_name<T>() + suffix, shared)(
+      ceil_div(s.m, 128) * ceil_div(s.n, is_wide ? 256 : 128), is_wide ? 384 : 128, shared, out.data(), static_cast<const Bf16*>(x_device.data()),
       static_cast<const Bf16*>(w_device.data()), static_cast<const float*>(has_bias ? bias_device.data() : nullptr),
       s.m, s.n, s.k, x_stride, out_stride);
-  const std::string what = std::string("gemm to ") + type_name<T>() + " m " + std::to_string(s.m) + " n " +
+  const std::string what = "gemm" + suffix + " to " + type_name<T>() + " m " + std::to_string(s.m) + " n " +
                            std::to_string(s.n) + " k " + std::to_string(s.k);
   Kernel::finish(what);
   const double error = relative_error(rows_of(out, s, out_stride, what), products(x, w, bias, s, x_stride));
@@ -212,18 +222,30 @@ void gemm_f32_one(const Module& module, Sizes s, bool has_bias) {
 void test_gemm() {
   const Module bf16("gemm_bf16");
   const Module f32("gemm_f32");
+  std::optional<Module> wide;
+  if (is_hopper()) {
+    wide.emplace("gemm_bf16_sm90a");
+  }
   for (int m : {1, 2, 7, 8, 16, 17, 33, 129, 300}) {
     if (is_quick && m > 17 && m != 129) {
       continue;
     }
     for (auto [n, k] : {std::pair{1, 8}, {8, 64}, {128, 128}, {130, 200}, {257, 1096}, {33, 77}, {131, 255}}) {
-      gemm_bf16_one<Bf16>(bf16, {m, n, k}, 8, m % 3, m % 2 == 1);
-      gemm_bf16_one<float>(bf16, {m, n, k}, m % 2, 1, m % 2 == 0);
+      gemm_bf16_one<Bf16>(bf16, "", {m, n, k}, 8, m % 3, m % 2 == 1);
+      gemm_bf16_one<float>(bf16, "", {m, n, k}, m % 2, 1, m % 2 == 0);
+      if (wide && k % 8 == 0) {
+        gemm_bf16_one<Bf16>(*wide, "_sm90a", {m, n, k}, 8, m % 3, m % 2 == 1);
+        gemm_bf16_one<float>(*wide, "_sm90a", {m, n, k}, 0, 1, m % 2 == 0);
+      }
       gemm_f32_one(f32, {m, n, k}, m % 2 == 1);
     }
   }
   if (!is_quick) {
-    gemm_bf16_one<Bf16>(bf16, {1200, 1150, 320}, 0, 0, true);
+    gemm_bf16_one<Bf16>(bf16, "", {1200, 1150, 320}, 0, 0, true);
+    if (wide) {
+      gemm_bf16_one<Bf16>(*wide, "_sm90a", {1200, 1150, 320}, 0, 0, true);
+      gemm_bf16_one<float>(*wide, "_sm90a", {1100, 770, 1032}, 0, 0, false);
+    }
   }
 }
 
@@ -429,12 +451,6 @@ void attention_large(const std::string& module_name, const std::string& entry) {
   attention_one<Bf16>(kernel, {entry, 1, 2100, 2100, 8, 2, 128, 128, kAll, 0, false, false, true});
 }
 
-bool is_hopper() {
-  int major = 0;
-  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "compute capability");
-  return major == 9;
-}
-
 void test_attention() {
   attention_cases("attention_f32", "attention_f32", {64, 40, 512});
   attention_cases("attention_bf16", "attention_bf16_d64", {64, 32, 40});
@@ -456,6 +472,7 @@ void test_attention() {
 }  // namespace
 
 int main(int count, char** arguments) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   is_quick = count > 1 && std::string(arguments[1]) == "quick";
   const std::string only = count > 2 ? arguments[2] : "";
   const auto run = [&](const char* name, void (*test)()) {

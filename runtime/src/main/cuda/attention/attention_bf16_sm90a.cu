@@ -1,7 +1,7 @@
 // softmax(scale · q · kᵀ + bias) · v per head on Hopper: attention_bf16.cu's results by warpgroup products.
 //
 // Idea: FlashAttention-3 (Shah et al., arXiv:2407.08608) without TMA, so that strides need no descriptors made
-// on the host. One warpgroup copies tiles of 128 keys and values two stages ahead; two compute, 64 queries
+// on the host. One warpgroup copies tiles of 128 keys and values up to three stages ahead; two compute, 64 queries
 // each, with scores, weights and results in registers. While a group's softmax runs, the tensor cores have
 // its last product of weights and values, and the other group's products: the groups take turns to issue.
 // Floor: 4 · Tq · Tk · D · H FLOP / tensor peak.
@@ -13,15 +13,11 @@
 #if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
 
 #include "attention/softmax.cuh"
-#include "common/async_copy.cuh"
-#include "common/barrier.cuh"
-#include "common/mma.cuh"
-#include "common/wgmma.cuh"
+#include "common/pipeline.cuh"
 
 namespace nibble {
 namespace {
 
-constexpr int kGroupThreads = 128;
 constexpr int kGroups = 2;  // that compute
 constexpr int kGroupRows = 64;
 constexpr int kQueries = kGroups * kGroupRows;
@@ -66,48 +62,6 @@ struct Barriers {
 
 // Parity of the phase that is a stage's use number `step / kStages`.
 __device__ inline int parity(int step) { return step / kStages & 1; }
-
-// The warpgroup that copies. A tile is announced when the next one is on its way, or when there is nothing
-// else to do.
-template <class T>
-class Copier {
- public:
-  using Tile = TileCopier<kGroupThreads, kRows, T::kWidth>;
-
-  __device__ void load(const Tile& tile, uint32_t to, Barrier& full, const bf16* from, int rows, int columns) {
-    tile.copy(to, from, rows, columns);
-    commit_copies();
-    if (pending_ != nullptr) {
-      wait_copies<1>();
-      announce();
-    }
-    pending_ = &full;
-  }
-
-  __device__ void wait_for(Barrier& empty, int step) {
-    const int previous = parity(step) ^ 1;
-    if (!empty.try_wait(previous)) {
-      finish();
-      empty.wait(previous);
-    }
-  }
-
-  __device__ void finish() {
-    if (pending_ != nullptr) {
-      wait_copies<0>();
-      announce();
-    }
-  }
-
- private:
-  Barrier* pending_ = nullptr;
-
-  __device__ void announce() {
-    publish_to_wgmma();
-    pending_->arrive();
-    pending_ = nullptr;
-  }
-};
 
 // One of the warpgroups that compute.
 template <class T>
@@ -173,12 +127,6 @@ class Computer {
   Barriers& barriers_;
   int group_;
   uint32_t weights_[kKeys / 16][4];
-
-  __device__ static void release(Barrier& empty) {
-    if (threadIdx.x % 32 == 0) {
-      empty.arrive();
-    }
-  }
 };
 
 template <class T>
@@ -203,21 +151,25 @@ __device__ void attention(bf16* out, const bf16* q, const bf16* k, const bf16* v
     const int key_head = head / (shape.heads / shape.key_heads);
     const bf16* k_head = k + item * shape.k_item + key_head * shape.dim;
     const bf16* v_head = v + item * shape.v_item + key_head * shape.value_dim;
-    Copier<T> copier;
-    const typename Copier<T>::Tile key_tile(shape.k_row, threadIdx.x);
-    const typename Copier<T>::Tile value_tile(shape.v_row, threadIdx.x);
-    copier.load(typename Copier<T>::Tile(shape.q_row, threadIdx.x), tiles.queries, barriers.queries_full,
-                q + item * shape.q_item + head * shape.dim + first * shape.q_row, shape.queries - first, shape.dim);
+    using Tile = TileCopier<kGroupThreads, kRows, T::kWidth>;
+    const Tile key_tile(shape.k_row, threadIdx.x);
+    const Tile value_tile(shape.v_row, threadIdx.x);
+    Announcer announcer;
+    Tile(shape.q_row, threadIdx.x)
+        .copy(tiles.queries, q + item * shape.q_item + head * shape.dim + first * shape.q_row, shape.queries - first,
+              shape.dim);
+    announcer.add(barriers.queries_full);
     for (int step = 0; step < steps; step++) {
+      const int stage = step % kStages;
       const int key = (first_tile + step) * kKeys;
-      copier.wait_for(barriers.keys_empty[step % kStages], step);
-      copier.load(key_tile, tiles.keys(step), barriers.keys_full[step % kStages], k_head + key * shape.k_row,
-                  shape.keys - key, shape.dim);
-      copier.wait_for(barriers.values_empty[step % kStages], step);
-      copier.load(value_tile, tiles.values(step), barriers.values_full[step % kStages], v_head + key * shape.v_row,
-                  shape.keys - key, shape.value_dim);
+      announcer.wait_for(barriers.keys_empty[stage], parity(step));
+      key_tile.copy(tiles.keys(step), k_head + key * shape.k_row, shape.keys - key, shape.dim);
+      announcer.add(barriers.keys_full[stage]);
+      announcer.wait_for(barriers.values_empty[stage], parity(step));
+      value_tile.copy(tiles.values(step), v_head + key * shape.v_row, shape.keys - key, shape.value_dim);
+      announcer.add(barriers.values_full[stage]);
     }
-    copier.finish();
+    announcer.finish();
   } else {
     take_registers<232>();
     const int group = threadIdx.x / kGroupThreads - 1;
@@ -260,6 +212,7 @@ __device__ void attention(bf16* out, const bf16* q, const bf16* k, const bf16* v
         wgmma_wait<1>();
         computer.end_scores(step);
         const bool has_grown = soften(step);
+        pin(computer.scores[0]);  // the softmax comes before the wait, beside the products
         wgmma_wait<0>();
         computer.end_results(step - 1);
         if (has_grown) {

@@ -2,16 +2,15 @@
 //
 // Idea: 4 warps make a tile of 128 x 128, each 64 x 64 of it, so that 16 bytes read from shared memory feed
 // as many products as registers allow; operands come by asynchronous copies three stages of 64 along k
-// ahead, swizzled so that neither copies nor ldmatrix meet in a bank. Two such blocks fit an SM. Tiles are
-// visited in strips of 8 tile rows, so that blocks that run together share operands in the second cache.
+// ahead, swizzled so that neither copies nor ldmatrix meet in a bank. Two such blocks fit an SM.
 // Floor: 2·m·n·k / tensor peak by mma.sync (on sm_90 about 2/3 of what wgmma reaches).
 // Reference: Ops.linear.
 //
 // Launch: grid ceil(m / 128) · ceil(n / 128), block 128, dynamic shared memory 98304. Any sizes; operands
 // that are not 16-byte aligned, or of rows that are not multiples of 8, are loaded number by number.
 #include "common/async_copy.cuh"
-#include "common/dtype.cuh"
 #include "common/mma.cuh"
+#include "gemm/tile.cuh"
 
 namespace nibble {
 namespace {
@@ -23,7 +22,6 @@ constexpr int kDepth = 64;       // along k of a stage
 constexpr int kStages = 3;
 constexpr int kOperandBytes = kTile * kDepth * 2;
 constexpr int kStageBytes = 2 * kOperandBytes;
-constexpr int kStrip = 8;        // tile rows visited together
 static_assert(kStages * kStageBytes == 98304);
 
 // The rows of an operand that a block multiplies.
@@ -98,69 +96,13 @@ struct WarpSums {
   }
 };
 
-__device__ inline void store2(float* to, float first, float second, bool is_paired, bool has_second) {
-  if (is_paired && has_second) {
-    *reinterpret_cast<float2*>(to) = make_float2(first, second);
-  } else {
-    to[0] = first;
-    if (has_second) {
-      to[1] = second;
-    }
-  }
-}
-
-__device__ inline void store2(bf16* to, float first, float second, bool is_paired, bool has_second) {
-  if (is_paired && has_second) {
-    *reinterpret_cast<uint32_t*>(to) = pack_bf16(first, second);
-  } else {
-    to[0] = from_float<bf16>(first);
-    if (has_second) {
-      to[1] = from_float<bf16>(second);
-    }
-  }
-}
-
-template <class Out>
-__device__ void store(const WarpSums& tile, Out* out, const float* bias, int m, int n, int stride, int row,
-                      int column) {
-  const int group = threadIdx.x % 32 / 4;
-  const int place = threadIdx.x % 4;
-  const bool is_paired = stride % 2 == 0 && reinterpret_cast<uintptr_t>(out) % (2 * sizeof(Out)) == 0;
-#pragma unroll
-  for (int j = 0; j < 8; j++) {
-    const int at = column + j * 8 + place * 2;
-    if (at >= n) {
-      break;
-    }
-    const bool has_second = at + 1 < n;
-    const float bias0 = bias == nullptr ? 0.0f : bias[at];
-    const float bias1 = bias == nullptr || !has_second ? 0.0f : bias[at + 1];
-#pragma unroll
-    for (int i = 0; i < 8; i++) {
-      const int r = row + i * 8 + group;
-      if (r < m) {
-        const float* sums = tile.sums[i / 2][j] + i % 2 * 2;
-        store2(out + static_cast<int64_t>(r) * stride + at, sums[0] + bias0, sums[1] + bias1, is_paired,
-               has_second);
-      }
-    }
-  }
-}
-
 template <bool kAligned, class Out>
 __device__ void multiply_tile(Out* out, const bf16* x, const bf16* w, const float* bias, int m, int n, int k,
                      int x_stride, int out_stride) {
   extern __shared__ __align__(1024) unsigned char stages[];
-  const int tile_rows = (m + kTile - 1) / kTile;
-  const int tile_columns = (n + kTile - 1) / kTile;
-  const int strip = blockIdx.x / (kStrip * tile_columns);
-  const int strip_rows = min(kStrip, tile_rows - strip * kStrip);
-  const int in_strip = blockIdx.x - strip * kStrip * tile_columns;
-  const int first_row = (strip * kStrip + in_strip % strip_rows) * kTile;
-  const int first_column = in_strip / strip_rows * kTile;
-
-  const Operand<kAligned> left(x, x_stride, first_row, m, k);
-  const Operand<kAligned> right(w, k, first_column, n, k);
+  const TilePlace place = tile_place<kTile, kTile>(m, n);
+  const Operand<kAligned> left(x, x_stride, place.row, m, k);
+  const Operand<kAligned> right(w, k, place.column, n, k);
   const int steps = (k + kDepth - 1) / kDepth;
   const auto load = [&](int step) {
     if (step < steps) {
@@ -189,7 +131,7 @@ __device__ void multiply_tile(Out* out, const bf16* x, const bf16* w, const floa
         TileAddress<kTile>(stage, row + lane % 16, lane / 16),
         TileAddress<kTile>(stage + kOperandBytes, column + lane % 8 + lane / 16 * 8, lane / 8 % 2));
   }
-  store(tile, out, bias, m, n, out_stride, first_row + row, first_column + column);
+  store_tile(tile.sums, out, bias, m, n, out_stride, place.row + row, place.column + column);
 }
 
 template <class Out>

@@ -11,16 +11,11 @@ import dev.nibble.runtime.tensor.Tensor;
 import dev.nibble.runtime.weights.ComponentWeights;
 import dev.nibble.runtime.weights.ModelConfig;
 import java.io.IOException;
-import java.lang.reflect.InvocationTargetException;
-import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Random;
-import java.util.TreeMap;
 
 /// One step of Z-Image (6 billion weights, random, NF4 with double quantization) at 1024x1024: 4096
 /// picture tokens and 256 of text. Prints the time of a step, and what each operation took when the
@@ -149,47 +144,17 @@ public final class StepBenchmark {
     return model.condition(List.of(features), 128, 128, ops);
   }
 
-  /// Time by operation and shape, the device waited for after each.
   private static void profile(Denoiser model, CudaBackend backend, Ops ops) {
-    Map<String, double[]> times = new TreeMap<>();
-    Ops watched =
-        (Ops)
-            Proxy.newProxyInstance(
-                Ops.class.getClassLoader(),
-                new Class<?>[] {Ops.class},
-                (_, method, arguments) -> {
-                  long begin = System.nanoTime();
-                  try {
-                    Object result = method.invoke(ops, arguments);
-                    if (result instanceof Tensor tensor) {
-                      backend.synchronize();
-                      String key = method.getName() + " " + tensor.dtype() + tensor.shape();
-                      double[] entry = times.computeIfAbsent(key, _ -> new double[2]);
-                      entry[0] += 1e3 * seconds(begin);
-                      entry[1]++;
-                    }
-                    return result;
-                  } catch (InvocationTargetException e) {
-                    throw e.getTargetException();
-                  }
-                });
+    OpsProfile profile = new OpsProfile(ops, backend);
     Conditioning given = condition(model, ops);
     Tensor latents = ops.fromHost(noise(16 * 128 * 128), 1, 16, 128, 128);
     for (int i = 0; i < 3; i++) {
-      times.clear();
-      try (Region _ = watched.region()) {
-        model.predict(latents, 0.7f, given, TrunkRunner.ALL, watched);
+      profile.clear();
+      try (Region _ = ops.region()) {
+        model.predict(latents, 0.7f, given, TrunkRunner.ALL, profile.ops());
       }
     }
-    times.entrySet().stream()
-        .sorted(Comparator.comparingDouble(entry -> -entry.getValue()[0]))
-        .limit(30)
-        .forEach(entry -> {
-          double[] value = entry.getValue();
-          print(
-              "  %8.3f ms  %4.0f x %8.1f us  %s%n",
-              value[0], value[1], 1e3 * value[0] / value[1], entry.getKey());
-        });
+    profile.print(24);
   }
 
   private static float[] noise(int count) {
