@@ -32,7 +32,7 @@ struct Team {
 /// A row in the registers of its team; one that is too long for them is read anew each time.
 template <int W, int LANES>
 struct Row {
-  static constexpr int kKept = 2;
+  static constexpr int kKept = Team<LANES>::kBlock ? 2 : 1;
   const Team<LANES>& team;
   const void* x;
   int type;
@@ -304,7 +304,7 @@ extern "C" __global__ void __launch_bounds__(kThreads) add_rms_norm(
 }
 
 /// Heads normed as by rms_norm, then turned as by rope. Grid: a block for 16 heads.
-extern "C" __global__ void __launch_bounds__(kThreads) rms_norm_rope(
+extern "C" __global__ void __launch_bounds__(kThreads, 5) rms_norm_rope(
     const void* x /* [rows = tokens · heads, d], d a multiple of 16 */,
     int xType,
     const float* weight /* [d], or null */,

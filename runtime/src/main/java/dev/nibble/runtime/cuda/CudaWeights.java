@@ -231,6 +231,15 @@ final class CudaWeights implements WeightStore {
   }
 
   @Override
+  public String remarks() {
+    return decoded.entrySet().stream()
+        .map(entry -> entry.getKey() + " x " + entry.getValue())
+        .reduce((all, more) -> all + ", " + more)
+        .map(all -> all + " decoded to " + product + " as they were loaded")
+        .orElse("");
+  }
+
+  @Override
   public long byteSize() {
     return byteSize;
   }

@@ -34,6 +34,7 @@ enum WeightFormat {
       case AbsmaxInt8 _ -> Optional.of(ABSMAX8);
       case AffineInt8 _ -> Optional.of(AFFINE8);
       case DynamicInt8 _ -> Optional.of(DYNAMIC8);
+      default -> Optional.empty(); // formats may learn a scheme before kernels do
     };
   }
 
@@ -46,6 +47,7 @@ enum WeightFormat {
           case AbsmaxInt8(int blockSize) -> blockSize;
           case AffineInt8(int blockSize) -> blockSize;
           case DynamicInt8(int blockSize) -> blockSize;
+          default -> throw new IllegalArgumentException("no kernel reads " + scheme.id());
         };
     return size == 0 ? inFeatures : size;
   }

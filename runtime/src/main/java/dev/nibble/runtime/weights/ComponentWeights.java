@@ -81,7 +81,8 @@ public final class ComponentWeights implements AutoCloseable {
     return store.byteSize();
   }
 
-  /// How the matrices are stored, most frequent first, such as `nf4 x 100, bf16 x 4`.
+  /// How the matrices are stored, most frequent first, such as `nf4 x 100, bf16 x 4`, and what the
+  /// backend remarks.
   public String summary() {
     Map<String, Integer> counts = new TreeMap<>();
     for (LogicalTensor tensor : model.tensors().values()) {
@@ -95,10 +96,12 @@ public final class ComponentWeights implements AutoCloseable {
             counts.merge(quantized.tensor().scheme().id(), 1, Integer::sum);
       }
     }
-    return counts.entrySet().stream()
-        .sorted(Map.Entry.<String, Integer>comparingByValue().reversed())
-        .map(entry -> entry.getKey() + " x " + entry.getValue())
-        .collect(Collectors.joining(", "));
+    String stored =
+        counts.entrySet().stream()
+            .sorted(Map.Entry.<String, Integer>comparingByValue().reversed())
+            .map(entry -> entry.getKey() + " x " + entry.getValue())
+            .collect(Collectors.joining(", "));
+    return store.remarks().isEmpty() ? stored : stored + "; " + store.remarks();
   }
 
   /// A small parameter in float32.
