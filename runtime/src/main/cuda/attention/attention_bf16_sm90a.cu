@@ -1,7 +1,7 @@
 // softmax(scale · q · kᵀ + bias) · v per head on Hopper: attention_bf16.cu's results by warpgroup products.
 //
 // Idea: FlashAttention-3 (Shah et al., arXiv:2407.08608) without TMA, so that strides need no descriptors made
-// on the host. One warpgroup copies tiles of 128 keys and values up to three stages ahead; two compute, 64 queries
+// on the host. One warpgroup copies tiles of 128 keys and values two stages ahead; two compute, 64 queries
 // each, with scores, weights and results in registers. While a group's softmax runs, the tensor cores have
 // its last product of weights and values, and the other group's products: the groups take turns to issue.
 // Floor: 4 · Tq · Tk · D · H FLOP / tensor peak.
