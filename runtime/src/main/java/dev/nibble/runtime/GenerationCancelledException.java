@@ -7,6 +7,16 @@ public final class GenerationCancelledException extends NibbleException {
   private static final long serialVersionUID = 1L;
 
   GenerationCancelledException(int step, int steps) {
-    super("the generation was cancelled before step %d of %d".formatted(step + 1, steps));
+    this("the generation was cancelled before step %d of %d".formatted(step + 1, steps));
+  }
+
+  private GenerationCancelledException(String message) {
+    super(message);
+  }
+
+  /// Cancelled before it had begun.
+  static GenerationCancelledException waiting() {
+    return new GenerationCancelledException(
+        "the generation was cancelled while it waited for memory of the device");
   }
 }

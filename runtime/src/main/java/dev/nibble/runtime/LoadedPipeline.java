@@ -5,6 +5,8 @@ import dev.nibble.formats.FormatException;
 import dev.nibble.formats.FormatException.Where;
 import dev.nibble.formats.io.JsonFile;
 import dev.nibble.runtime.cpu.CpuBackend;
+import dev.nibble.runtime.cuda.CudaBackend;
+import dev.nibble.runtime.cuda.CudaOptions;
 import dev.nibble.runtime.models.Denoiser;
 import dev.nibble.runtime.models.Denoisers;
 import dev.nibble.runtime.schedule.FlowMatchEuler;
@@ -41,11 +43,7 @@ final class LoadedPipeline implements AutoCloseable {
 
   private LoadedPipeline(PipelineDirectory directory, PipelineOptions options) throws IOException {
     try {
-      backend =
-          own(
-              options.threads().isPresent()
-                  ? new CpuBackend(options.threads().getAsInt())
-                  : new CpuBackend());
+      backend = own(backend(options));
       scheduler = FlowMatchEuler.open(directory.scheduler());
       tokenizer = own(Tokenizer.open(directory.tokenizer()));
       ComponentWeights text = open("text_encoder", directory.textEncoder());
@@ -78,6 +76,19 @@ final class LoadedPipeline implements AutoCloseable {
       pipeline.close();
       throw e;
     }
+  }
+
+  private static Backend backend(PipelineOptions options) {
+    return switch (options.device()) {
+      case ComputeDevice.Cpu _ ->
+          options.threads().isPresent()
+              ? new CpuBackend(options.threads().getAsInt())
+              : new CpuBackend();
+      case ComputeDevice.Cuda(int ordinal) ->
+          CudaBackend.open(
+              ordinal,
+              CudaOptions.DEFAULT.withMemoryLimit(options.deviceMemory().orElse(Long.MAX_VALUE)));
+    };
   }
 
   private <T extends AutoCloseable> T own(T resource) {

@@ -28,10 +28,12 @@ import java.util.SequencedMap;
 /// ```
 public final class Pipeline implements AutoCloseable {
   private final LoadedPipeline loaded;
+  private final Admission admission;
   private volatile AttentionBackend attention = AttentionBackend.NATIVE;
 
-  private Pipeline(LoadedPipeline loaded) {
+  private Pipeline(LoadedPipeline loaded, PipelineOptions options) {
     this.loaded = loaded;
+    this.admission = new Admission(options.shortage());
   }
 
   /// Opens a directory with a `model_index.json`.
@@ -40,9 +42,11 @@ public final class Pipeline implements AutoCloseable {
   ///   names it and what to do
   /// @throws dev.nibble.formats.UnsupportedException if the pipeline is of a kind that nibble
   ///   doesn't run
+  /// @throws dev.nibble.runtime.device.DeviceException if the device that the options name is
+  ///   missing, can't run nibble's kernels, or has too little memory
   /// @throws IOException if a file can't be read; the message names it
   public static Pipeline open(Path directory, PipelineOptions options) throws IOException {
-    return new Pipeline(LoadedPipeline.open(directory, options));
+    return new Pipeline(LoadedPipeline.open(directory, options), options);
   }
 
   /// What a request that names nothing else gets.
@@ -82,13 +86,21 @@ public final class Pipeline implements AutoCloseable {
 
   /// Draws the pictures of a request, one after the other.
   ///
-  /// @param listener told of each step
+  /// @param listener told of each step; of steps from the first on again if the device's memory ran
+  ///   out and the request began anew
   /// @param cancellation may end it early
   /// @throws IllegalArgumentException if the request can't be met: the message says why
   /// @throws GenerationCancelledException if it was cancelled, or the thread was interrupted
+  /// @throws dev.nibble.runtime.device.OutOfDeviceMemoryException if the device's memory does not
+  ///   suffice; see {@link PipelineOptions.Shortage}
   public Generation generate(
       GenerationRequest request, StepListener listener, Cancellation cancellation) {
     ResolvedRequest plan = ResolvedRequest.of(request, loaded);
+    return admission.run(() -> draw(plan, listener, cancellation), cancellation);
+  }
+
+  private Generation draw(ResolvedRequest plan, StepListener listener, Cancellation cancellation) {
+    GenerationRequest request = plan.request();
     AttentionBackend chosen = attention;
     Schedule schedule = schedule(plan);
     TorchGenerator generator = new TorchGenerator(request.seed());

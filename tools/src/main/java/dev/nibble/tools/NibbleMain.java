@@ -1,5 +1,6 @@
 package dev.nibble.tools;
 
+import dev.nibble.runtime.ComputeDevice;
 import dev.nibble.tools.report.ByteSize;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
@@ -55,6 +56,7 @@ public final class NibbleMain {
     line.addSubcommand(new QuantizeCommand(session));
     line.addSubcommand(new GenerateCommand(session));
     line.addSubcommand(new CalibrateCommand(session));
+    line.addSubcommand(new BenchCommand(session));
     line.addSubcommand(new InspectCommand(session));
     line.addSubcommand(new DequantizeCommand(session));
     line.addSubcommand(new VerifyCommand(session));
@@ -67,6 +69,7 @@ public final class NibbleMain {
     line.setExpandAtFiles(false); // a path may begin with @
     line.registerConverter(ByteSize.class, NibbleMain::byteSize);
     line.registerConverter(PictureSize.class, NibbleMain::pictureSize);
+    line.registerConverter(ComputeDevice.class, NibbleMain::device);
     line.registerConverter(Path.class, NibbleMain::path);
     line.setParameterExceptionHandler((e, args) -> usageError(e, session));
     line.setExecutionExceptionHandler(
@@ -79,6 +82,14 @@ public final class NibbleMain {
       throw new TypeConversionException("an empty text names no file");
     }
     return Path.of(text);
+  }
+
+  private static ComputeDevice device(String text) {
+    try {
+      return ComputeDevice.parse(text);
+    } catch (IllegalArgumentException e) {
+      throw new TypeConversionException("'" + text + "' " + e.getMessage());
+    }
   }
 
   private static PictureSize pictureSize(String text) {

@@ -1,6 +1,8 @@
 package dev.nibble.tools;
 
+import dev.nibble.runtime.ComputeDevice;
 import dev.nibble.runtime.PipelineOptions;
+import dev.nibble.tools.report.ByteSize;
 import java.nio.file.Path;
 import java.util.Optional;
 import picocli.CommandLine.Command;
@@ -34,10 +36,24 @@ final class PipelineFlags {
   private Optional<Path> textEncoder = Optional.empty();
 
   @Option(
+      names = "--device",
+      order = 29,
+      paramLabel = "D",
+      description = "Where to compute: cpu (default), cuda or cuda:N.")
+  private ComputeDevice device = new ComputeDevice.Cpu();
+
+  @Option(
+      names = "--device-memory",
+      order = 29,
+      paramLabel = "SIZE",
+      description = "Most memory to use of a cuda device (default: all that is free).")
+  private Optional<ByteSize> deviceMemory = Optional.empty();
+
+  @Option(
       names = "--threads",
       order = 30,
       paramLabel = "N",
-      description = "Threads that compute (default: all processors).")
+      description = "Threads that compute on the cpu (default: all processors).")
   private Optional<Integer> threads = Optional.empty();
 
   /// How to open the pipeline.
@@ -48,7 +64,14 @@ final class PipelineFlags {
     if (count < 1 || count > 1024) {
       throw new ParameterException(spec.commandLine(), "--threads takes 1 to 1024, not " + count);
     }
-    PipelineOptions options = PipelineOptions.defaults();
+    if (deviceMemory.isPresent() && device instanceof ComputeDevice.Cpu) {
+      throw new ParameterException(
+          spec.commandLine(), "--device-memory bounds a GPU's memory: give --device cuda too");
+    }
+    PipelineOptions options = PipelineOptions.defaults().withDevice(device);
+    if (deviceMemory.isPresent()) {
+      options = options.withDeviceMemory(deviceMemory.get().bytes());
+    }
     if (transformer.isPresent()) {
       options = options.withTransformer(transformer.get());
     }

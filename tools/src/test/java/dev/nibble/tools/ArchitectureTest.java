@@ -96,6 +96,15 @@ class ArchitectureTest {
         .resideInAPackage("jdk.incubator.vector..");
   }
 
+  private static ArchRule jcudaOnlyInDriver() {
+    return noClasses()
+        .that()
+        .resideOutsideOfPackage("dev.nibble.runtime.cuda.driver..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("jcuda..");
+  }
+
   private static ArchRule onlyToolsPrints() {
     return noClasses()
         .that()
@@ -176,6 +185,11 @@ class ArchitectureTest {
   }
 
   @Test
+  void jcudaStaysInTheDriverPackage() {
+    jcudaOnlyInDriver().check(classes);
+  }
+
+  @Test
   void librariesNeverPrintNorExit() {
     onlyToolsPrints().check(classes);
   }
@@ -203,6 +217,7 @@ class ArchitectureTest {
             runtimeKnowsOnlyFormats(),
             modelsKnowNoCaches(),
             vectorsOnlyInSimd(),
+            jcudaOnlyInDriver(),
             onlyToolsPrints(),
             apiDoesNotLeakInternals(),
             slicesHaveNoCycles())) {

@@ -3,8 +3,10 @@ package dev.nibble.tools;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import dev.nibble.fixtures.Fixtures;
+import dev.nibble.runtime.cuda.driver.CudaDriver;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -52,6 +54,8 @@ class GenerateOptionsTest {
         "--init-image a --strength 0   | --strength takes a number above 0, up to 1, not 0.0",
         "--init-image a --strength 1.1 | --strength takes a number above 0, up to 1, not 1.1",
         "--threads 0               | --threads takes 1 to 1024, not 0",
+        "--device gpu              | Invalid value for option '--device': 'gpu' is no device: cpu, cuda or cuda:N",
+        "--device-memory 8G        | --device-memory bounds a GPU's memory: give --device cuda too",
         "--grid                    | --grid lays several pictures out: give --count too",
         "--count 2 --compare       | --compare draws one picture several ways",
         "--compare --save-latents x.safetensors | --compare draws one picture several ways",
@@ -67,6 +71,16 @@ class GenerateOptionsTest {
     assertEquals(2, run.code(), run.err());
     assertTrue(run.lastErrorLine().startsWith("error: " + expected), run.err());
     assertEquals("", run.out());
+  }
+
+  @Test
+  void missingGpuIsAnErrorOfOneLineAndNeverTheProcessor() throws Exception {
+    assumeFalse(CudaDriver.hasDevice(), "this machine has a GPU");
+    CommandRun run = generate("--device", "cuda", "-o", folder.resolve("a.png"));
+    assertEquals(1, run.code(), run.err());
+    assertTrue(run.lastErrorLine().contains("NVIDIA driver"), run.err());
+    assertTrue(run.lastErrorLine().endsWith("use the cpu device"), run.err());
+    assertEquals(List.of(), left());
   }
 
   @Test

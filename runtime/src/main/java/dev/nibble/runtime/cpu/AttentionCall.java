@@ -3,6 +3,7 @@ package dev.nibble.runtime.cpu;
 import dev.nibble.runtime.tensor.AttentionBias;
 import dev.nibble.runtime.tensor.AttentionOptions;
 import dev.nibble.runtime.tensor.Tensor;
+import dev.nibble.runtime.tensor.shape.KeyRanges;
 
 /// The arguments of one attention, checked, as arrays and strides.
 final class AttentionCall {
@@ -53,27 +54,6 @@ final class AttentionCall {
       biasAt = 0;
     }
     this.out = out;
-  }
-
-  /// Refuses shapes that do not belong together.
-  static void check(Tensor q, Tensor k, Tensor v) {
-    boolean fits =
-        q.rank() == 4
-            && k.rank() == 4
-            && v.rank() == 4
-            && k.dim(0) == q.dim(0)
-            && v.dim(0) == q.dim(0)
-            && v.dim(1) == k.dim(1)
-            && v.dim(2) == k.dim(2)
-            && k.dim(3) == q.dim(3)
-            && k.dim(2) > 0
-            && q.dim(2) % k.dim(2) == 0;
-    if (!fits) {
-      throw new IllegalArgumentException(
-          "attention of q %s, k %s and v %s: expected [B, Tq, H, D], [B, Tk, Hkv, D] and"
-                  .formatted(q.shape(), k.shape(), v.shape())
-              + " [B, Tk, Hkv, Dv] with H a multiple of Hkv");
-    }
   }
 
   /// Where a row of q begins; rows of a head are `heads · dim` apart.

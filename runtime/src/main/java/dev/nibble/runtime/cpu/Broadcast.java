@@ -3,76 +3,29 @@ package dev.nibble.runtime.cpu;
 import dev.nibble.formats.Shape;
 import dev.nibble.runtime.tensor.Binary;
 import dev.nibble.runtime.tensor.Tensor;
+import dev.nibble.runtime.tensor.shape.BroadcastAxes;
 
-/// A function of two tensors whose shapes are aligned at the last axis: adjacent axes that both
-/// operands walk alike become one, and the last is an inner loop.
+/// A function of two tensors whose shapes are aligned at the last axis; the innermost axis is an
+/// inner loop.
 final class Broadcast {
   private static final double COST = 0.1;
 
-  private final Shape shape;
-  private final int rank;
+  private final BroadcastAxes axes;
   private final int[] sizes;
   private final int[] strideA;
   private final int[] strideB;
 
   /// @throws IllegalArgumentException if the shapes do not fit
   Broadcast(Binary function, Shape a, Shape b) {
-    int axes = Math.max(a.rank(), b.rank());
-    long[] dims = new long[axes];
-    int[] stepA = new int[axes];
-    int[] stepB = new int[axes];
-    int sizeA = 1;
-    int sizeB = 1;
-    for (int i = 1; i <= axes; i++) {
-      int da = i > a.rank() ? 1 : Math.toIntExact(a.dim(a.rank() - i));
-      int db = i > b.rank() ? 1 : Math.toIntExact(b.dim(b.rank() - i));
-      if (da != db && da != 1 && db != 1) {
-        throw new IllegalArgumentException(
-            "%s of %s and %s: axis %d from the end fits neither".formatted(function, a, b, i));
-      }
-      dims[axes - i] = da == 1 ? db : da;
-      stepA[axes - i] = da == 1 ? 0 : sizeA;
-      stepB[axes - i] = db == 1 ? 0 : sizeB;
-      sizeA *= da;
-      sizeB *= db;
-    }
-    shape = Shape.of(dims);
-    sizes = new int[axes + 1];
-    strideA = new int[axes + 1];
-    strideB = new int[axes + 1];
-    rank = merge(dims, stepA, stepB);
+    axes = new BroadcastAxes(function, a, b);
+    sizes = axes.sizes();
+    strideA = axes.strideA();
+    strideB = axes.strideB();
   }
 
   /// Of the result.
   Shape shape() {
-    return shape;
-  }
-
-  /// From the last axis to the first: an axis joins the one inside it where both operands go on
-  /// where that one ends. Index 0 becomes the innermost.
-  private int merge(long[] dims, int[] stepA, int[] stepB) {
-    int last = 0;
-    sizes[0] = 1;
-    for (int i = dims.length - 1; i >= 0; i--) {
-      int size = (int) dims[i];
-      if (size == 1) {
-        continue;
-      }
-      if (sizes[last] == 1) {
-        sizes[last] = size;
-        strideA[last] = stepA[i];
-        strideB[last] = stepB[i];
-      } else if (stepA[i] == strideA[last] * sizes[last]
-          && stepB[i] == strideB[last] * sizes[last]) {
-        sizes[last] *= size;
-      } else {
-        last++;
-        sizes[last] = size;
-        strideA[last] = stepA[i];
-        strideB[last] = stepB[i];
-      }
-    }
-    return last + 1;
+    return axes.shape();
   }
 
   void run(Machine machine, Binary function, Tensor a, Tensor b, float[] out) {
@@ -81,10 +34,10 @@ final class Broadcast {
     float[] y = CpuBuffer.array(b);
     int yAt = CpuBuffer.offset(b);
     int inner = sizes[0];
-    if (shape.elements() == 0) {
+    if (axes.shape().elements() == 0) {
       return;
     }
-    if (rank == 1) {
+    if (axes.rank() == 1) {
       machine.overRange(
           inner,
           COST,
@@ -101,14 +54,14 @@ final class Broadcast {
       return;
     }
     machine.overRange(
-        (int) (shape.elements() / inner),
+        (int) (axes.shape().elements() / inner),
         COST * inner + 2,
         (begin, end) -> {
           for (int i = begin; i < end; i++) {
             int fromX = xAt;
             int fromY = yAt;
             int rest = i;
-            for (int axis = 1; axis < rank; axis++) {
+            for (int axis = 1; axis < axes.rank(); axis++) {
               int index = rest % sizes[axis];
               rest /= sizes[axis];
               fromX += index * strideA[axis];

@@ -1,6 +1,6 @@
 package dev.nibble.runtime.cpu;
 
-import static dev.nibble.runtime.cpu.Shapes.require;
+import static dev.nibble.runtime.tensor.shape.Shapes.require;
 
 import dev.nibble.formats.Shape;
 import dev.nibble.runtime.tensor.AttentionOptions;
@@ -12,8 +12,9 @@ import dev.nibble.runtime.tensor.Region;
 import dev.nibble.runtime.tensor.RopeTable;
 import dev.nibble.runtime.tensor.Tensor;
 import dev.nibble.runtime.tensor.Unary;
+import dev.nibble.runtime.tensor.shape.ResultShapes;
+import dev.nibble.runtime.tensor.shape.Shapes;
 import java.util.Arrays;
-import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
 
@@ -89,14 +90,7 @@ final class CpuOps implements Ops {
   @Override
   public Tensor linear(Tensor x, LinearWeight weight, Optional<Tensor> bias) {
     CpuLinearWeight w = CpuLinearWeight.of(weight);
-    require(
-        x.rank() > 0 && x.dim(-1) == w.inFeatures(),
-        "linear of %s with a weight of [%d, %d]",
-        x.shape(),
-        w.outFeatures(),
-        w.inFeatures());
-    bias.ifPresent(b -> Shapes.requireVector("linear", b, w.outFeatures()));
-    Tensor out = memory.make(Shapes.withLast(x, w.outFeatures()));
+    Tensor out = memory.make(ResultShapes.linear(x, w, bias));
     matMul.linear(product(Shapes.product(x, 0, x.rank() - 1), w, bias, out), x);
     return out;
   }
@@ -115,15 +109,7 @@ final class CpuOps implements Ops {
   public Tensor embedding(LinearWeight table, int[] ids) {
     CpuLinearWeight weight = CpuLinearWeight.of(table);
     int d = weight.inFeatures();
-    for (int id : ids) {
-      require(
-          id >= 0 && id < weight.outFeatures(),
-          "embedding of id %d in a table of [%d, %d]",
-          id,
-          weight.outFeatures(),
-          d);
-    }
-    Tensor out = memory.make(Shape.of(ids.length, d));
+    Tensor out = memory.make(ResultShapes.embedding(weight, ids));
     float[] row = machine.scratch().weights.get(d);
     for (int i = 0; i < ids.length; i++) {
       weight.read(ids[i], 1, row, machine.scratch().decode);
@@ -134,31 +120,17 @@ final class CpuOps implements Ops {
 
   @Override
   public Tensor attention(Tensor q, Tensor k, Tensor v, AttentionOptions options) {
-    AttentionCall.check(q, k, v);
-    Tensor out = memory.make(Shapes.withLast(q, v.dim(3)));
+    Tensor out = memory.make(ResultShapes.attention(q, k, v));
     attention.run(machine, new AttentionCall(q, k, v, options, CpuBuffer.array(out)));
     return out;
   }
 
   @Override
   public Tensor conv2d(Tensor x, LinearWeight weight, Optional<Tensor> bias, Conv2d geometry) {
-    Shapes.requireRank("conv2d", x, 4, "[B, H, W, C]");
     CpuLinearWeight w = CpuLinearWeight.of(weight);
-    int outHeight = geometry.outHeight(x.dim(1));
-    int outWidth = geometry.outWidth(x.dim(2));
-    require(
-        w.inFeatures() == geometry.kernel() * geometry.kernel() * x.dim(3)
-            && outHeight > 0
-            && outWidth > 0,
-        "conv2d of %s with a weight of [%d, %d] and %s",
-        x.shape(),
-        w.outFeatures(),
-        w.inFeatures(),
-        geometry);
-    bias.ifPresent(b -> Shapes.requireVector("conv2d", b, w.outFeatures()));
-    Tensor out = memory.make(Shape.of(x.dim(0), outHeight, outWidth, w.outFeatures()));
+    Tensor out = memory.make(ResultShapes.conv2d(x, w, bias, geometry));
     matMul.run(
-        product(x.dim(0) * outHeight * outWidth, w, bias, out),
+        product(Shapes.product(out, 0, 3), w, bias, out),
         new ConvolutionRows(machine.kernels(), x, geometry));
     return out;
   }
@@ -167,9 +139,7 @@ final class CpuOps implements Ops {
 
   @Override
   public Tensor rmsNorm(Tensor x, Optional<Tensor> weight, float eps) {
-    Shapes.requireAxes("rmsNorm", x);
-    weight.ifPresent(w -> Shapes.requireVector("rmsNorm", w, x.dim(-1)));
-    Tensor out = like(x);
+    Tensor out = memory.make(ResultShapes.rmsNorm(x, weight));
     norms.rms(
         x,
         weight.map(CpuBuffer::array).orElse(NONE),
@@ -189,12 +159,7 @@ final class CpuOps implements Ops {
 
   @Override
   public Tensor groupNorm(Tensor x, int groups, Tensor weight, Tensor bias, float eps) {
-    Shapes.requireRank("groupNorm", x, 4, "[B, H, W, C]");
-    require(
-        groups > 0 && x.dim(3) % groups == 0, "groupNorm of %s in %d groups", x.shape(), groups);
-    Shapes.requireVector("groupNorm", weight, x.dim(3));
-    Shapes.requireVector("groupNorm", bias, x.dim(3));
-    Tensor out = like(x);
+    Tensor out = memory.make(ResultShapes.groupNorm(x, groups, weight, bias));
     norms.group(x, groups, weight, bias, eps, CpuBuffer.array(out));
     return out;
   }
@@ -218,15 +183,7 @@ final class CpuOps implements Ops {
 
   @Override
   public Tensor linearCombination(float[] coefficients, List<Tensor> terms) {
-    require(
-        !terms.isEmpty() && coefficients.length == terms.size(),
-        "linearCombination of %d terms with %d coefficients",
-        terms.size(),
-        coefficients.length);
-    for (Tensor term : terms) {
-      Shapes.requireSame("linearCombination", terms.getFirst(), term);
-    }
-    Tensor out = like(terms.getFirst());
+    Tensor out = memory.make(ResultShapes.linearCombination(coefficients, terms));
     elementwise.linearCombination(coefficients, terms, CpuBuffer.array(out));
     return out;
   }
@@ -240,20 +197,7 @@ final class CpuOps implements Ops {
 
   @Override
   public Tensor rope(Tensor x, RopeTable table) {
-    Shapes.requireRank("rope", x, 4, "[B, T, H, D]");
-    Tensor cos = table.cos();
-    int half = x.dim(3) / 2;
-    Shape perToken = Shape.of(x.dim(1), half);
-    Shape perItem = Shape.of(x.dim(0), x.dim(1), half);
-    require(
-        x.dim(3) % 2 == 0
-            && cos.shape().equals(table.sin().shape())
-            && (cos.shape().equals(perToken) || cos.shape().equals(perItem)),
-        "rope of %s with cosines of %s and sines of %s",
-        x.shape(),
-        cos.shape(),
-        table.sin().shape());
-    Tensor out = like(x);
+    Tensor out = memory.make(ResultShapes.rope(x, table));
     layout.rope(x, table, CpuBuffer.array(out));
     return out;
   }
@@ -262,36 +206,14 @@ final class CpuOps implements Ops {
 
   @Override
   public Tensor concat(int axis, List<Tensor> parts) {
-    require(!parts.isEmpty(), "concat of nothing");
-    Tensor first = parts.getFirst();
-    Shapes.requireAxis("concat", first, axis);
-    long size = 0;
-    for (Tensor part : parts) {
-      require(
-          part.rank() == first.rank()
-              && Shapes.with(part, axis, 0).equals(Shapes.with(first, axis, 0)),
-          "concat along axis %d of %s and %s",
-          axis,
-          first.shape(),
-          part.shape());
-      size += part.dim(axis);
-    }
-    Tensor out = memory.make(Shapes.with(first, axis, size));
-    Layout.concat(Shapes.product(first, 0, axis), parts, CpuBuffer.array(out));
+    Tensor out = memory.make(ResultShapes.concat(axis, parts));
+    Layout.concat(Shapes.product(out, 0, axis), parts, CpuBuffer.array(out));
     return out;
   }
 
   @Override
   public Tensor slice(Tensor x, int axis, int begin, int end) {
-    Shapes.requireAxis("slice", x, axis);
-    require(
-        0 <= begin && begin <= end && end <= x.dim(axis),
-        "slice [%d, %d) along axis %d of %s",
-        begin,
-        end,
-        axis,
-        x.shape());
-    Tensor out = memory.make(Shapes.with(x, axis, (long) end - begin));
+    Tensor out = memory.make(ResultShapes.slice(x, axis, begin, end));
     Layout.slice(
         x,
         Shapes.product(x, 0, axis),
@@ -305,27 +227,14 @@ final class CpuOps implements Ops {
 
   @Override
   public Tensor permute(Tensor x, int... axes) {
-    BitSet seen = new BitSet();
-    long[] dims = new long[axes.length];
-    for (int i = 0; i < axes.length; i++) {
-      require(
-          axes.length == x.rank() && axes[i] >= 0 && axes[i] < x.rank() && !seen.get(axes[i]),
-          "permute of %s by axes %s",
-          x.shape(),
-          Arrays.toString(axes));
-      seen.set(axes[i]);
-      dims[i] = x.dim(axes[i]);
-    }
-    require(axes.length == x.rank(), "permute of %s without axes", x.shape());
-    Tensor out = memory.make(Shape.of(dims));
+    Tensor out = memory.make(ResultShapes.permute(x, axes));
     layout.permute(x, axes, CpuBuffer.array(out));
     return out;
   }
 
   @Override
   public Tensor upsampleNearest2x(Tensor x) {
-    Shapes.requireRank("upsampleNearest2x", x, 4, "[B, H, W, C]");
-    Tensor out = memory.make(Shape.of(x.dim(0), 2L * x.dim(1), 2L * x.dim(2), x.dim(3)));
+    Tensor out = memory.make(ResultShapes.upsampleNearest2x(x));
     layout.upsample(x, CpuBuffer.array(out));
     return out;
   }
@@ -351,16 +260,14 @@ final class CpuOps implements Ops {
 
   @Override
   public Tensor rowNorm(Tensor x) {
-    Shapes.requireAxes("rowNorm", x);
-    Tensor out = memory.make(Shapes.withLast(x, 1));
+    Tensor out = memory.make(ResultShapes.rows("rowNorm", x));
     reductions.rowNorm(x, CpuBuffer.array(out));
     return out;
   }
 
   @Override
   public Tensor rowMeanAbs(Tensor x) {
-    Shapes.requireAxes("rowMeanAbs", x);
-    Tensor out = memory.make(Shapes.withLast(x, 1));
+    Tensor out = memory.make(ResultShapes.rows("rowMeanAbs", x));
     reductions.rowMeanAbs(x, CpuBuffer.array(out));
     return out;
   }
@@ -369,7 +276,8 @@ final class CpuOps implements Ops {
 
   @Override
   public Tensor modulate(Tensor x, Tensor scale, Optional<Tensor> shift) {
-    if (!isRowOfItems(x, scale) || !shift.map(s -> isRowOfItems(x, s)).orElse(true)) {
+    if (!ResultShapes.isRowOfItems(x, scale)
+        || !shift.map(s -> ResultShapes.isRowOfItems(x, s)).orElse(true)) {
       return Ops.super.modulate(x, scale, shift);
     }
     Tensor out = like(x);
@@ -379,7 +287,7 @@ final class CpuOps implements Ops {
 
   @Override
   public Tensor addGated(Tensor x, Tensor gate, Tensor y) {
-    if (!isRowOfItems(x, gate) || !x.shape().equals(y.shape())) {
+    if (!ResultShapes.isRowOfItems(x, gate) || !x.shape().equals(y.shape())) {
       return Ops.super.addGated(x, gate, y);
     }
     Tensor out = like(x);
@@ -387,20 +295,19 @@ final class CpuOps implements Ops {
     return out;
   }
 
-  /// Whether x is `[B, T, D]` and row `[B, 1, D]`.
-  private static boolean isRowOfItems(Tensor x, Tensor row) {
-    return x.rank() == 3
-        && row.rank() == 3
-        && row.dim(0) == x.dim(0)
-        && row.dim(1) == 1
-        && row.dim(2) == x.dim(2);
-  }
-
   @Override
   public Tensor swiGlu(Tensor gate, Tensor up) {
     Shapes.requireSame("swiGlu", gate, up);
     Tensor out = like(gate);
     elementwise.swiGlu(gate, up, CpuBuffer.array(out));
+    return out;
+  }
+
+  /// In one buffer: a picture's features are the largest tensors there are.
+  @Override
+  public Tensor groupNormSilu(Tensor x, int groups, Tensor weight, Tensor bias, float eps) {
+    Tensor out = groupNorm(x, groups, weight, bias, eps);
+    elementwise.unary(Unary.SILU, out, CpuBuffer.array(out));
     return out;
   }
 

@@ -173,6 +173,63 @@ public interface Ops extends AutoCloseable {
     }
   }
 
+  /// RMS norm, then {@link #modulate} without a shift: the input of a module of Z-Image.
+  ///
+  /// @param x `[B, T, D]`
+  /// @param weight `[D]`
+  /// @param scale `[B, 1, D]`
+  default Tensor rmsNormModulated(Tensor x, Tensor weight, float eps, Tensor scale) {
+    try (Region region = region()) {
+      return region.keep(modulate(rmsNorm(x, Optional.of(weight), eps), scale, Optional.empty()));
+    }
+  }
+
+  /// Layer norm, then {@link #modulate}: the input of a module of a DiT.
+  ///
+  /// @param x `[B, T, D]`
+  /// @param scale `[B, 1, D]`
+  /// @param shift `[B, 1, D]`
+  default Tensor layerNormModulated(Tensor x, float eps, Tensor scale, Optional<Tensor> shift) {
+    try (Region region = region()) {
+      return region.keep(modulate(layerNorm(x, eps), scale, shift));
+    }
+  }
+
+  /// RMS norm of each head, then {@link #rope}: queries and keys.
+  ///
+  /// @param x `[B, T, H, D]`
+  /// @param weight `[D]`
+  default Tensor rmsNormRope(Tensor x, Tensor weight, float eps, RopeTable table) {
+    try (Region region = region()) {
+      return region.keep(rope(rmsNorm(x, Optional.of(weight), eps), table));
+    }
+  }
+
+  /// `x + tanh(gate) · rmsNorm(y)`, without a gate `x + rmsNorm(y)`: how a module of Z-Image joins
+  /// the residual stream.
+  ///
+  /// @param x `[B, T, D]`
+  /// @param tanhGate `[B, 1, D]`, before its tanh
+  /// @param y `[B, T, D]`
+  /// @param weight `[D]`
+  default Tensor addRmsNorm(
+      Tensor x, Optional<Tensor> tanhGate, Tensor y, Tensor weight, float eps) {
+    try (Region region = region()) {
+      Tensor normed = rmsNorm(y, Optional.of(weight), eps);
+      return region.keep(
+          tanhGate.isPresent()
+              ? addGated(x, unary(Unary.TANH, tanhGate.get()), normed)
+              : add(x, normed));
+    }
+  }
+
+  /// Group norm, then SiLU.
+  default Tensor groupNormSilu(Tensor x, int groups, Tensor weight, Tensor bias, float eps) {
+    try (Region region = region()) {
+      return region.keep(unary(Unary.SILU, groupNorm(x, groups, weight, bias, eps)));
+    }
+  }
+
   /// Gives back all memory of the session.
   @Override
   void close();

@@ -17,6 +17,12 @@ public interface WeightStore extends AutoCloseable {
   /// Bytes that the weights hold: parameters, and matrices in their stored form.
   long byteSize();
 
+  /// What a report should add to how the weights are stored, such as `gptq x 3 decoded to BF16 as
+  /// they were loaded`; empty if they are held as they are stored.
+  default String remarks() {
+    return "";
+  }
+
   @Override
   void close();
 }

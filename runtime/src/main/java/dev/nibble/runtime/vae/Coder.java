@@ -93,8 +93,7 @@ record Coder(List<Layer> layers) implements Layer {
 
   private static void addEnd(
       List<Layer> layers, ComponentWeights weights, String name, int out, int in, int groups) {
-    layers.add(GroupNorm.load(weights, name + ".conv_norm_out", in, groups));
-    layers.add(Resnet::silu);
+    layers.add(GroupNorm.load(weights, name + ".conv_norm_out", in, groups).thenSilu());
     layers.add(Convolution.load(weights, name + ".conv_out", out, in, Conv2d.SAME_3X3));
   }
 

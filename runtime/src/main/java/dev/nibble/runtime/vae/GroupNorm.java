@@ -21,4 +21,9 @@ record GroupNorm(Tensor weight, Tensor bias, int groups) implements Layer {
   public Tensor apply(Tensor x, Ops ops) {
     return ops.groupNorm(x, groups, weight, bias, EPS);
   }
+
+  /// This norm, then SiLU.
+  Layer thenSilu() {
+    return (x, ops) -> ops.groupNormSilu(x, groups, weight, bias, EPS);
+  }
 }

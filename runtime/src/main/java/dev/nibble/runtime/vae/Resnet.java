@@ -4,7 +4,6 @@ import dev.nibble.runtime.tensor.Conv2d;
 import dev.nibble.runtime.tensor.Ops;
 import dev.nibble.runtime.tensor.Region;
 import dev.nibble.runtime.tensor.Tensor;
-import dev.nibble.runtime.tensor.Unary;
 import dev.nibble.runtime.weights.ComponentWeights;
 import java.util.List;
 import java.util.Optional;
@@ -33,14 +32,10 @@ record Resnet(
   @Override
   public Tensor apply(Tensor x, Ops ops) {
     try (Region region = ops.region()) {
-      Layer silu = Resnet::silu;
-      Tensor residual = Layer.chain(x, List.of(norm1, silu, conv1, norm2, silu, conv2), ops);
+      Tensor residual =
+          Layer.chain(x, List.of(norm1.thenSilu(), conv1, norm2.thenSilu(), conv2), ops);
       Tensor straight = shortcut.isPresent() ? shortcut.get().apply(x, ops) : x;
       return region.keep(ops.add(straight, residual));
     }
-  }
-
-  static Tensor silu(Tensor x, Ops ops) {
-    return ops.unary(Unary.SILU, x);
   }
 }

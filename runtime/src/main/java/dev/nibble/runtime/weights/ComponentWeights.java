@@ -39,10 +39,14 @@ public final class ComponentWeights implements AutoCloseable {
   private final WeightStore store;
   private final Arena converted = Arena.ofShared();
 
-  private ComponentWeights(Path path, OpenModel model, StoredWeights stored, WeightStore store) {
+  /// The weights of an open model.
+  ///
+  /// @param path for messages
+  /// @param model owned from now on, as is the store
+  public ComponentWeights(Path path, OpenModel model, WeightStore store) {
     this.path = path;
     this.model = model;
-    this.stored = stored;
+    this.stored = new StoredWeights(path, model);
     this.store = store;
   }
 
@@ -53,7 +57,7 @@ public final class ComponentWeights implements AutoCloseable {
     try {
       OpenModel model = OpenModel.open(path);
       try {
-        return new ComponentWeights(path, model, new StoredWeights(path, model), store);
+        return new ComponentWeights(path, model, store);
       } catch (Throwable e) {
         model.close();
         throw e;
@@ -84,7 +88,8 @@ public final class ComponentWeights implements AutoCloseable {
     return store.byteSize();
   }
 
-  /// How the matrices are stored, most frequent first, such as `nf4 x 100, bf16 x 4`.
+  /// How the matrices are stored, most frequent first, such as `nf4 x 100, bf16 x 4`, and what the
+  /// backend remarks.
   public String summary() {
     Map<String, Integer> counts = new TreeMap<>();
     for (LogicalTensor tensor : model.tensors().values()) {
@@ -98,10 +103,12 @@ public final class ComponentWeights implements AutoCloseable {
             counts.merge(quantized.tensor().scheme().id(), 1, Integer::sum);
       }
     }
-    return counts.entrySet().stream()
-        .sorted(Map.Entry.<String, Integer>comparingByValue().reversed())
-        .map(entry -> entry.getKey() + " x " + entry.getValue())
-        .collect(Collectors.joining(", "));
+    String stored =
+        counts.entrySet().stream()
+            .sorted(Map.Entry.<String, Integer>comparingByValue().reversed())
+            .map(entry -> entry.getKey() + " x " + entry.getValue())
+            .collect(Collectors.joining(", "));
+    return store.remarks().isEmpty() ? stored : stored + "; " + store.remarks();
   }
 
   /// A small parameter in float32.

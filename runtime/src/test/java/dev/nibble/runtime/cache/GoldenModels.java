@@ -11,6 +11,7 @@ import dev.nibble.runtime.models.qwenimage.QwenImageTransformer;
 import dev.nibble.runtime.models.zimage.ZImageTransformer;
 import dev.nibble.runtime.schedule.FlowMatchEuler;
 import dev.nibble.runtime.schedule.Schedule;
+import dev.nibble.runtime.tensor.Backend;
 import dev.nibble.runtime.tensor.Ops;
 import dev.nibble.runtime.tensor.Region;
 import dev.nibble.runtime.tensor.Tensor;
@@ -27,7 +28,7 @@ final class GoldenModels implements AutoCloseable {
   private static final int TOKENS = 16;
 
   private final Goldens.File inputs;
-  private final CpuBackend backend = new CpuBackend();
+  private final Backend backend;
   private final FlowMatchEuler scheduler;
   private final ComponentWeights zImageWeights;
   private final ComponentWeights qwenWeights;
@@ -38,7 +39,13 @@ final class GoldenModels implements AutoCloseable {
   record Run(List<StepDecision> decisions, List<float[]> latents) {}
 
   GoldenModels(Goldens.File inputs) throws IOException {
+    this(inputs, new CpuBackend());
+  }
+
+  /// @param backend closed with this
+  GoldenModels(Goldens.File inputs, Backend backend) throws IOException {
     this.inputs = inputs;
+    this.backend = backend;
     scheduler =
         FlowMatchEuler.open(Fixtures.path("models/emoji-zimage/scheduler/scheduler_config.json"));
     zImageWeights = open("models/emoji-zimage/transformer");

@@ -54,7 +54,7 @@ class ModelGoldenTest {
 
   /// With `cfg_compute_first` the peer takes the first call of a step, which is the prompt's, for
   /// the negative one's.
-  private static GuidanceBranch side(JsonNode golden, String branch) {
+  static GuidanceBranch side(JsonNode golden, String branch) {
     boolean swapped = golden.get("config").path("cfg_compute_first").asBoolean(false);
     return branch.equals("cond") != swapped
         ? GuidanceBranch.CONDITIONAL

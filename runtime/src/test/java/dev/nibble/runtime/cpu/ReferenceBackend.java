@@ -7,7 +7,7 @@ import dev.nibble.runtime.tensor.WeightStore;
 import java.util.concurrent.atomic.AtomicLong;
 
 /// The backend of {@link ReferenceOps}.
-final class ReferenceBackend implements Backend {
+public final class ReferenceBackend implements Backend {
   private final AtomicLong openBytes = new AtomicLong();
 
   @Override

@@ -7,11 +7,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.nibble.formats.DType;
 import dev.nibble.formats.quant.QuantSchemes;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -20,32 +20,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /// Every operation of a backend against its definition in plain loops, over sizes at and beside the
 /// edges of tiles, and over those of real models.
-public abstract class AbstractOpsTest {
-  @SuppressWarnings("NullAway.Init") // set before each test
-  private OpsSides sides;
-
-  /// The backend under test.
-  protected abstract Backend newBackend();
-
-  /// The definition.
-  protected abstract Backend newOracle();
-
-  /// Operations of the backend under test.
-  protected Ops newOps(Backend backend) {
-    return backend.newOps("test");
-  }
-
-  @BeforeEach
-  void open() {
-    Backend backend = newBackend();
-    sides = new OpsSides(backend, newOps(backend), newOracle());
-  }
-
-  @AfterEach
-  void close() {
-    sides.close();
-  }
-
+public abstract class AbstractOpsTest extends AbstractFusedOpsTest {
   // ---- products
 
   @ParameterizedTest
@@ -404,40 +379,16 @@ public abstract class AbstractOpsTest {
                   .linearCombination(
                       new float[] {0.3f, -2, 1},
                       List.of(side.random(1, size), side.random(2, size), side.random(3, size))));
+      float[] coefficients = new float[19];
+      Arrays.fill(coefficients, 0.25f);
+      sides.expect(
+          5e-6,
+          side ->
+              side.ops()
+                  .linearCombination(
+                      coefficients,
+                      IntStream.range(0, 19).mapToObj(seed -> side.random(seed, size)).toList()));
     }
-  }
-
-  @ParameterizedTest
-  @CsvSource({"1,1,1", "2,64,192", "3,5,7", "1,700,200"})
-  void fused(int batch, int tokens, int d) {
-    sides.expect(
-        1e-6,
-        side ->
-            side.ops()
-                .modulate(
-                    side.random(1, batch, tokens, d),
-                    side.random(2, batch, 1, d),
-                    Optional.of(side.random(3, batch, 1, d))));
-    sides.expect(
-        1e-6,
-        side ->
-            side.ops()
-                .modulate(
-                    side.random(1, batch, tokens, d),
-                    side.random(2, batch, 1, d),
-                    Optional.empty()));
-    sides.expect(
-        1e-6,
-        side ->
-            side.ops()
-                .addGated(
-                    side.random(1, batch, tokens, d),
-                    side.random(2, batch, 1, d),
-                    side.random(3, batch, tokens, d)));
-    sides.expect(
-        1e-6,
-        side ->
-            side.ops().swiGlu(side.random(1, batch, tokens, d), side.random(2, batch, tokens, d)));
   }
 
   @ParameterizedTest
@@ -503,15 +454,15 @@ public abstract class AbstractOpsTest {
       try (Region inner = ops.region()) {
         Tensor x = sides.tested().random(1, 100);
         kept = inner.keep(ops.affine(x, 2, 0));
-        persisted = ops.persist(ops.affine(x, 3, 0));
+        persisted = ops.persist(ops.affine(x, 4, 0));
       }
       kept = outer.keep(kept);
     }
     assertTrue(backend.openBytes() > before);
     float[] twice = ops.toHost(kept);
-    float[] thrice = ops.toHost(persisted);
+    float[] fourfold = ops.toHost(persisted);
     for (int i = 0; i < 100; i++) {
-      assertEquals(1.5f * twice[i], thrice[i], 1e-5f);
+      assertEquals(2 * twice[i], fourfold[i]);
     }
     ops.release(kept);
     ops.release(persisted);

@@ -45,7 +45,7 @@ record QwenImageBlock(JointAttention attention, Stream image, Stream text) {
     }
 
     Tensor apply(Tensor x, Ops ops) {
-      return ops.modulate(ops.layerNorm(x, EPS), scale, Optional.of(shift));
+      return ops.layerNormModulated(x, EPS, scale, Optional.of(shift));
     }
   }
 

@@ -142,8 +142,9 @@ public final class QwenImageTransformer implements Denoiser {
               .hidden();
       Tensor modulation = finalModulation.apply(silu, ops).reshape(2, 1, config.dim());
       Tensor normed =
-          ops.modulate(
-              ops.layerNorm(hidden, QwenImageBlock.EPS),
+          ops.layerNormModulated(
+              hidden,
+              QwenImageBlock.EPS,
               modulation.rows(0, 1),
               Optional.of(modulation.rows(1, 2)));
       return region.keep(

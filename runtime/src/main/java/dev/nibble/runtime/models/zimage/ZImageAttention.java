@@ -30,8 +30,8 @@ record ZImageAttention(
   /// `[B, T, dim]`, the shape stays.
   Tensor apply(Tensor x, Sequence sequence, Ops ops) {
     try (Region region = ops.region()) {
-      Tensor q = ops.rope(normQ.apply(heads(toQ.apply(x, ops)), ops), sequence.rope());
-      Tensor k = ops.rope(normK.apply(heads(toK.apply(x, ops)), ops), sequence.rope());
+      Tensor q = normQ.turned(heads(toQ.apply(x, ops)), sequence.rope(), ops);
+      Tensor k = normK.turned(heads(toK.apply(x, ops)), sequence.rope(), ops);
       Tensor v = heads(toV.apply(x, ops));
       Tensor mixed = ops.attention(q, k, v, sequence.options());
       return region.keep(toOut.apply(mixed.reshape(x.dim(0), x.dim(1), x.dim(2)), ops));

@@ -9,7 +9,6 @@ import dev.nibble.runtime.nn.SwiGlu;
 import dev.nibble.runtime.tensor.Ops;
 import dev.nibble.runtime.tensor.Region;
 import dev.nibble.runtime.tensor.Tensor;
-import dev.nibble.runtime.tensor.Unary;
 import dev.nibble.runtime.weights.ComponentWeights;
 import java.util.Optional;
 
@@ -80,8 +79,7 @@ record ZImageBlock(
                               sequence,
                               ops)))
               .hidden();
-      Tensor middle =
-          joined(x, modulation.map(Modulation::gateMsa), attentionNorm2.apply(mixed, ops), ops);
+      Tensor middle = attentionNorm2.added(x, modulation.map(Modulation::gateMsa), mixed, ops);
       Tensor fed =
           branches
               .output(
@@ -93,8 +91,7 @@ record ZImageBlock(
                               normed(ffnNorm1, middle, modulation.map(Modulation::scaleMlp), ops),
                               ops)))
               .hidden();
-      return region.keep(
-          joined(middle, modulation.map(Modulation::gateMlp), ffnNorm2.apply(fed, ops), ops));
+      return region.keep(ffnNorm2.added(middle, modulation.map(Modulation::gateMlp), fed, ops));
     }
   }
 
@@ -107,11 +104,6 @@ record ZImageBlock(
   }
 
   private static Tensor normed(RmsNorm norm, Tensor x, Optional<Tensor> scale, Ops ops) {
-    Tensor normed = norm.apply(x, ops);
-    return scale.isPresent() ? ops.modulate(normed, scale.get(), Optional.empty()) : normed;
-  }
-
-  private static Tensor joined(Tensor x, Optional<Tensor> gate, Tensor y, Ops ops) {
-    return gate.isPresent() ? ops.addGated(x, ops.unary(Unary.TANH, gate.get()), y) : ops.add(x, y);
+    return scale.isPresent() ? norm.modulated(x, scale.get(), ops) : norm.apply(x, ops);
   }
 }

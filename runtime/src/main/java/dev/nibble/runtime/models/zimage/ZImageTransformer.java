@@ -118,10 +118,8 @@ public final class ZImageTransformer implements Denoiser {
       Tensor tokens = ops.slice(hidden, 1, 0, given.height() * given.width());
       Tensor scale = finalModulation.apply(ops.unary(Unary.SILU, time), ops);
       Tensor normed =
-          ops.modulate(
-              ops.layerNorm(tokens, FINAL_EPS),
-              scale.reshape(1, 1, config.dim()),
-              Optional.empty());
+          ops.layerNormModulated(
+              tokens, FINAL_EPS, scale.reshape(1, 1, config.dim()), Optional.empty());
       // The model points from noise to picture, the scheduler from picture to noise.
       return region.keep(ops.affine(latents(finalLinear.apply(normed, ops), given, ops), -1, 0));
     }

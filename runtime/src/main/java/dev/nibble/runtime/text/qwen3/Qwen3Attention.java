@@ -41,8 +41,8 @@ record Qwen3Attention(
   /// `[1, T, hidden]`, the shape stays.
   Tensor apply(Tensor x, RopeTable rope, Ops ops) {
     try (Region region = ops.region()) {
-      Tensor q = ops.rope(qNorm.apply(heads(qProj.apply(x, ops)), ops), rope);
-      Tensor k = ops.rope(kNorm.apply(heads(kProj.apply(x, ops)), ops), rope);
+      Tensor q = qNorm.turned(heads(qProj.apply(x, ops)), rope, ops);
+      Tensor k = kNorm.turned(heads(kProj.apply(x, ops)), rope, ops);
       Tensor v = heads(vProj.apply(x, ops));
       Tensor mixed = ops.attention(q, k, v, CAUSAL);
       return region.keep(

@@ -1,4 +1,4 @@
-package dev.nibble.runtime.cpu;
+package dev.nibble.runtime.tensor.shape;
 
 import dev.nibble.formats.Shape;
 import dev.nibble.runtime.tensor.AttentionBias;
@@ -7,14 +7,14 @@ import java.util.Arrays;
 import java.util.List;
 
 /// The keys that each query sees: with every kind of bias they are one range `[begin, end)`.
-final class KeyRanges {
+public final class KeyRanges {
   private final int queries;
   private final boolean isPerItem;
   private final int[] begins;
   private final int[] ends;
 
   /// @throws IllegalArgumentException if the bias does not fit
-  KeyRanges(AttentionBias bias, int batch, int heads, int queries, int keys) {
+  public KeyRanges(AttentionBias bias, int batch, int heads, int queries, int keys) {
     this.queries = queries;
     this.isPerItem = bias instanceof AttentionBias.KeyLengths;
     begins = new int[isPerItem ? batch * queries : queries];
@@ -37,11 +37,13 @@ final class KeyRanges {
     }
   }
 
-  int begin(int item, int query) {
+  /// First key of a query.
+  public int begin(int item, int query) {
     return begins[isPerItem ? item * queries + query : query];
   }
 
-  int end(int item, int query) {
+  /// One behind the last key of a query.
+  public int end(int item, int query) {
     return ends[isPerItem ? item * queries + query : query];
   }
 

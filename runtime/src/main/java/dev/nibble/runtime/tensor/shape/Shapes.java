@@ -1,14 +1,14 @@
-package dev.nibble.runtime.cpu;
+package dev.nibble.runtime.tensor.shape;
 
 import dev.nibble.formats.Shape;
 import dev.nibble.runtime.tensor.Tensor;
 import java.util.List;
 
-/// Shapes of results, and the checks of operands.
-final class Shapes {
+/// Sizes of tensors, and the refusal of those that do not fit.
+public final class Shapes {
   private Shapes() {}
 
-  static long[] dims(Tensor x) {
+  public static long[] dims(Tensor x) {
     List<Long> dims = x.shape().dims();
     long[] array = new long[dims.size()];
     for (int i = 0; i < array.length; i++) {
@@ -18,18 +18,18 @@ final class Shapes {
   }
 
   /// The shape with another size of one axis.
-  static Shape with(Tensor x, int axis, long size) {
+  public static Shape with(Tensor x, int axis, long size) {
     long[] dims = dims(x);
     dims[axis] = size;
     return Shape.of(dims);
   }
 
-  static Shape withLast(Tensor x, long size) {
+  public static Shape withLast(Tensor x, long size) {
     return with(x, x.rank() - 1, size);
   }
 
   /// Product of the sizes of axes `[begin, end)`.
-  static int product(Tensor x, int begin, int end) {
+  public static int product(Tensor x, int begin, int end) {
     long product = 1;
     for (int i = begin; i < end; i++) {
       product *= x.shape().dim(i);
@@ -38,21 +38,21 @@ final class Shapes {
   }
 
   @SuppressWarnings("AnnotateFormatMethod") // its annotation would be a dependency more
-  static void require(boolean condition, String message, Object... arguments) {
+  public static void require(boolean condition, String message, Object... arguments) {
     if (!condition) {
       throw new IllegalArgumentException(message.formatted(arguments));
     }
   }
 
-  static void requireRank(String operation, Tensor x, int rank, String axes) {
+  public static void requireRank(String operation, Tensor x, int rank, String axes) {
     require(x.rank() == rank, "%s of %s: expected %s", operation, x.shape(), axes);
   }
 
-  static void requireAxes(String operation, Tensor x) {
+  public static void requireAxes(String operation, Tensor x) {
     require(x.rank() > 0, "%s of a tensor without axes", operation);
   }
 
-  static void requireSame(String operation, Tensor a, Tensor b) {
+  public static void requireSame(String operation, Tensor a, Tensor b) {
     require(
         a.shape().equals(b.shape()),
         "%s of %s and %s: shapes differ",
@@ -61,12 +61,12 @@ final class Shapes {
         b.shape());
   }
 
-  static void requireAxis(String operation, Tensor x, int axis) {
+  public static void requireAxis(String operation, Tensor x, int axis) {
     require(axis >= 0 && axis < x.rank(), "%s along axis %d of %s", operation, axis, x.shape());
   }
 
   /// A bias or a weight: one number for each of `size` features.
-  static void requireVector(String operation, Tensor x, long size) {
+  public static void requireVector(String operation, Tensor x, long size) {
     require(
         x.rank() == 1 && x.shape().dim(0) == size,
         "%s with a vector of %s: expected [%d]",

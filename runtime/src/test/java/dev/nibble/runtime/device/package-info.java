@@ -1,0 +1,4 @@
+@NullMarked
+package dev.nibble.runtime.device;
+
+import org.jspecify.annotations.NullMarked;
