@@ -21,8 +21,8 @@ import java.util.concurrent.atomic.AtomicLong;
 /// longer needs goes to the next, and back to the device when none is open.
 ///
 /// Attention is computed by one implementation whatever is asked for: an online softmax on tensor
-/// cores, which is what the names of CUDA attentions in {@link AttentionBackend} stand for. For names
-/// of other devices' attentions it takes their place, which the log says once.
+/// cores, which is what the names of CUDA attentions in {@link AttentionBackend} stand for. For
+/// names of other devices' attentions it takes their place, which the log says once.
 public final class CudaBackend implements Backend {
   private static final System.Logger LOG = System.getLogger(CudaBackend.class.getName());
 
