@@ -60,16 +60,15 @@ struct FourBit : FourBitBlocks<kDoubleQuant> {
 
   // Both numbers of each byte, once for every lane, so that a look-up is one access to the lane's bank.
   struct Pairs {
-    alignas(16) uint32_t bytes[256][32];
+    uint32_t bytes[256][32];
 
-    // A thread writes half of a byte's row, beginning where its neighbours do not.
     __device__ void load(const Weight& weight) {
-      const int byte = threadIdx.x / 2;
+      const int byte = threadIdx.x % 256;
+      const int first = threadIdx.x / 256 * 16;
       const uint32_t pair = pack_bf16(weight.codebook[byte >> 4], weight.codebook[byte & 15]);
-      uint4* half = reinterpret_cast<uint4*>(bytes[byte]) + threadIdx.x % 2 * 4;
 #pragma unroll
-      for (int i = 0; i < 4; i++) {
-        half[(i + byte) % 4] = make_uint4(pair, pair, pair, pair);
+      for (int lane = 0; lane < 16; lane++) {
+        bytes[byte][(first + lane + byte) % 32] = pair;
       }
     }
   };
