@@ -13,14 +13,19 @@ import dev.nibble.runtime.tensor.Ops;
 import dev.nibble.runtime.tensor.WeightStore;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 
 /// Computes on an NVIDIA GPU. Each session has a stream and memory of its own; what one session no
 /// longer needs goes to the next, and back to the device when none is open.
 ///
 /// Attention is computed by one implementation whatever is asked for: an online softmax on tensor
-/// cores, which is what the names of CUDA attentions in {@link AttentionBackend} stand for.
+/// cores, which is what the names of CUDA attentions in {@link AttentionBackend} stand for. For
+/// names of other devices' attentions it takes their place, which the log says once.
 public final class CudaBackend implements Backend {
+  private static final System.Logger LOG = System.getLogger(CudaBackend.class.getName());
+
   private final CudaDevice device;
   private final CudaOptions options;
   private final DType product;
@@ -32,6 +37,7 @@ public final class CudaBackend implements Backend {
   private final ChunkPool pool;
   private final boolean poisons;
   private final AtomicLong openBytes = new AtomicLong();
+  private final Set<AttentionBackend> missed = ConcurrentHashMap.newKeySet();
 
   private CudaBackend(CudaDevice device, CudaOptions options, boolean poisons) {
     this.device = device;
@@ -88,6 +94,7 @@ public final class CudaBackend implements Backend {
 
   @Override
   public Ops newOps(String owner, AttentionBackend attention) {
+    warnIfForeign(attention);
     Launcher launcher = new Launcher(device.newStream());
     return new CudaOps(
         new CudaSession(
@@ -97,6 +104,20 @@ public final class CudaBackend implements Backend {
             new HostStaging(),
             blas,
             product));
+  }
+
+  private void warnIfForeign(AttentionBackend wish) {
+    boolean isServed =
+        wish == AttentionBackend.NATIVE
+            || wish == AttentionBackend.NATIVE_MATH
+            || wish.requirement().equals(AttentionBackend.FLASH.requirement());
+    if (!isServed && missed.add(wish)) {
+      LOG.log(
+          System.Logger.Level.WARNING,
+          "attention backend {0} needs {1}; using native",
+          wish.id(),
+          wish.requirement());
+    }
   }
 
   @Override
