@@ -14,6 +14,11 @@ public final class GenerationCancelledException extends NibbleException {
     super(message);
   }
 
+  /// Cancelled before there was a pipeline.
+  static GenerationCancelledException loading() {
+    return new GenerationCancelledException("the loading of the pipeline was cancelled");
+  }
+
   /// Cancelled before it had begun.
   static GenerationCancelledException waiting() {
     return new GenerationCancelledException(

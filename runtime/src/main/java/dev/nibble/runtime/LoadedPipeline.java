@@ -41,16 +41,19 @@ final class LoadedPipeline implements AutoCloseable {
   private final FlowMatchEuler scheduler;
   private final GenerationDefaults defaults;
 
-  private LoadedPipeline(PipelineDirectory directory, PipelineOptions options) throws IOException {
+  private LoadedPipeline(PipelineDirectory directory, PipelineOptions options, LoadWatch watch)
+      throws IOException {
     try {
       backend = own(backend(options));
       scheduler = FlowMatchEuler.open(directory.scheduler());
       tokenizer = own(Tokenizer.open(directory.tokenizer()));
       ComponentWeights text = open("text_encoder", directory.textEncoder());
-      textEncoder = Qwen3TextEncoder.load(text, config(text, directory, "text_encoder"));
       ComponentWeights transformer = open("transformer", directory.transformer());
-      denoiser = Denoisers.load(transformer, config(transformer, directory, "transformer"));
       ComponentWeights autoencoder = open("vae", directory.vae());
+      watch.watch(
+          List.of("text_encoder", "transformer", "vae"), List.of(text, transformer, autoencoder));
+      textEncoder = Qwen3TextEncoder.load(text, config(text, directory, "text_encoder"));
+      denoiser = Denoisers.load(transformer, config(transformer, directory, "transformer"));
       vae = AutoencoderKl.both(autoencoder, config(autoencoder, directory, "vae"));
       components =
           List.of(
@@ -66,9 +69,10 @@ final class LoadedPipeline implements AutoCloseable {
     }
   }
 
-  static LoadedPipeline open(Path path, PipelineOptions options) throws IOException {
+  static LoadedPipeline open(Path path, PipelineOptions options, LoadWatch watch)
+      throws IOException {
     PipelineDirectory directory = PipelineDirectory.find(path, options);
-    LoadedPipeline pipeline = new LoadedPipeline(directory, options);
+    LoadedPipeline pipeline = new LoadedPipeline(directory, options, watch);
     try {
       pipeline.checkFit(directory);
       return pipeline;

@@ -46,7 +46,19 @@ public final class Pipeline implements AutoCloseable {
   ///   missing, can't run nibble's kernels, or has too little memory
   /// @throws IOException if a file can't be read; the message names it
   public static Pipeline open(Path directory, PipelineOptions options) throws IOException {
-    return new Pipeline(LoadedPipeline.open(directory, options), options);
+    return open(directory, options, LoadListener.NONE, new Cancellation());
+  }
+
+  /// Opens a directory, as {@link #open(Path, PipelineOptions)} does, with a word on the way.
+  ///
+  /// @param listener told of each weight
+  /// @param cancellation may end it early; nothing is left open then
+  /// @throws GenerationCancelledException if it was cancelled, or the thread was interrupted
+  public static Pipeline open(
+      Path directory, PipelineOptions options, LoadListener listener, Cancellation cancellation)
+      throws IOException {
+    LoadWatch watch = new LoadWatch(listener, cancellation);
+    return new Pipeline(LoadedPipeline.open(directory, options, watch), options);
   }
 
   /// What a request that names nothing else gets.

@@ -179,6 +179,43 @@ class PipelineTest {
   }
 
   @Test
+  void loadingIsToldOfAndCanBeCancelled() throws IOException {
+    List<Long> done = new ArrayList<>();
+    List<Long> totals = new ArrayList<>();
+    List<String> components = new ArrayList<>();
+    LoadListener listener =
+        (component, doneBytes, totalBytes) -> {
+          components.add(component);
+          done.add(doneBytes);
+          totals.add(totalBytes);
+        };
+    Pipeline.open(MODEL, PipelineOptions.defaults(), listener, new Cancellation()).close();
+    assertEquals(
+        List.of("text_encoder", "transformer", "vae"), components.stream().distinct().toList());
+    assertEquals(done.stream().sorted().toList(), done);
+    assertEquals(1, totals.stream().distinct().count());
+    // The text encoder's last layer is not used.
+    assertTrue(
+        done.getLast() <= totals.getLast() && done.getLast() >= 0.95 * totals.getLast(),
+        done.getLast() + " of " + totals.getLast());
+
+    Cancellation cancellation = new Cancellation();
+    List<Long> before = new ArrayList<>();
+    assertThrows(
+        GenerationCancelledException.class,
+        () ->
+            Pipeline.open(
+                MODEL,
+                PipelineOptions.defaults(),
+                (_, doneBytes, _) -> {
+                  before.add(doneBytes);
+                  cancellation.cancel();
+                },
+                cancellation));
+    assertEquals(1, before.size());
+  }
+
+  @Test
   void aListenerThatThrowsLeavesNothingOpen() {
     long before = pipeline.openBytes();
     assertThrows(

@@ -5,6 +5,7 @@ import dev.nibble.formats.io.IoErrors;
 import dev.nibble.formats.io.PendingOutput;
 import dev.nibble.runtime.GenerationRequest;
 import dev.nibble.runtime.Pipeline;
+import dev.nibble.runtime.PipelineOptions;
 import dev.nibble.runtime.cache.MagCacheCalibration;
 import dev.nibble.runtime.cache.StepCache;
 import dev.nibble.runtime.cache.TeaCacheCalibration;
@@ -129,7 +130,7 @@ final class CalibrateCommand implements Callable<Integer> {
     TeaCacheCalibration tea = new TeaCacheCalibration();
     MagCacheCalibration mag = new MagCacheCalibration();
     try (PictureFiles places = PictureFiles.reserve(List.of(output), Optional.of(prompts), force)) {
-      try (Pipeline opened = Pipeline.open(directory, options)) {
+      try (Pipeline opened = open(options)) {
         measure(opened, texts, tea, "for TeaCache");
         measure(opened, texts, mag, "for MagCache");
       }
@@ -164,6 +165,12 @@ final class CalibrateCommand implements Callable<Integer> {
       throw new NibbleException(prompts + ": holds no prompt: write one a line");
     }
     return texts;
+  }
+
+  private Pipeline open(PipelineOptions options) throws IOException {
+    try (StepBar bar = new StepBar(session, "", quiet)) {
+      return Drawing.open(directory, options, bar, session);
+    }
   }
 
   private void measure(Pipeline opened, List<String> texts, StepCache recorder, String label) {

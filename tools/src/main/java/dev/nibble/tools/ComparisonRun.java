@@ -93,7 +93,7 @@ final class ComparisonRun {
   /// Draws with one set of weights, once a rule; the path of the transformer that took part.
   private Path draw(String weights, PipelineOptions opened, List<StepCache> rules)
       throws IOException {
-    try (Pipeline pipeline = Pipeline.open(directory, opened)) {
+    try (Pipeline pipeline = open(weights, opened)) {
       warmUp(pipeline);
       for (StepCache rule : rules) {
         Generation generation;
@@ -106,6 +106,12 @@ final class ComparisonRun {
       }
     }
     return variants.getLast().transformer().map(part -> Path.of(part.path())).orElseThrow();
+  }
+
+  private Pipeline open(String weights, PipelineOptions opened) throws IOException {
+    try (StepBar bar = new StepBar(session, weights, quiet)) {
+      return Drawing.open(directory, opened, bar, session);
+    }
   }
 
   /// Java compiles what runs often while it runs: the first steps of a process are slow, and would

@@ -143,7 +143,7 @@ final class GenerateCommand implements Callable<Integer> {
       throws IOException {
     Generation generation;
     try (StepBar bar = new StepBar(session, "", quiet);
-        Pipeline pipeline = Pipeline.open(options.directory(), options.pipeline())) {
+        Pipeline pipeline = Drawing.open(options.directory(), options.pipeline(), bar, session)) {
       generation = Drawing.draw(pipeline, request, bar, session);
     }
     List<GeneratedImage> images = generation.images();

@@ -1,9 +1,11 @@
 package dev.nibble.tools;
 
+import dev.nibble.runtime.LoadListener;
 import dev.nibble.runtime.StepListener;
+import dev.nibble.tools.report.ByteSize;
 
-/// How far a generation is, on a {@link StatusLine}.
-final class StepBar implements StepListener, AutoCloseable {
+/// How far the loading of a pipeline and a generation are, on a {@link StatusLine}.
+final class StepBar implements StepListener, LoadListener, AutoCloseable {
   private final StatusLine status;
   private final String label;
   private int reused;
@@ -14,6 +16,23 @@ final class StepBar implements StepListener, AutoCloseable {
     status = new StatusLine(session, quiet);
     this.label = label;
     status.show(label.isEmpty() ? "reading the model" : label);
+  }
+
+  @Override
+  public void loaded(String component, long doneBytes, long totalBytes) {
+    status.draw((_, blocks) -> line(component, doneBytes, totalBytes, blocks));
+  }
+
+  /// The line while a model is loaded, at most 79 columns wide.
+  static String line(String component, long doneBytes, long totalBytes, boolean blocks) {
+    double part = totalBytes == 0 ? 1 : (double) doneBytes / totalBytes;
+    return StatusLine.cut(
+        "%s  loading %s, %s of %s"
+            .formatted(
+                StatusLine.bar(part, blocks),
+                component,
+                ByteSize.human(doneBytes),
+                ByteSize.human(totalBytes)));
   }
 
   @Override

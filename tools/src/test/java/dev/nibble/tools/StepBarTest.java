@@ -32,6 +32,13 @@ class StepBarTest {
   }
 
   @Test
+  void showsHowMuchOfAModelIsLoaded() {
+    assertEquals(
+        " 25% ######..................  loading transformer, 1.00 GB of 4.00 GB",
+        StepBar.line("transformer", 1_000_000_000L, 4_000_000_000L, false));
+  }
+
+  @Test
   void isSilentOffATerminalOrWhenQuietAndErasedOnOne() {
     assertEquals("", drawn(false, false));
     assertEquals("", drawn(true, true));

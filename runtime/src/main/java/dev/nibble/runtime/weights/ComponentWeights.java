@@ -21,6 +21,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.LongConsumer;
 import java.util.stream.Collectors;
 
 /// The weights of one component of a pipeline, from its directory or file. Matrices stay mapped in
@@ -38,6 +39,7 @@ public final class ComponentWeights implements AutoCloseable {
   private final StoredWeights stored;
   private final WeightStore store;
   private final Arena converted = Arena.ofShared();
+  private LongConsumer onLoad = _ -> {};
 
   /// The weights of an open model.
   ///
@@ -88,6 +90,17 @@ public final class ComponentWeights implements AutoCloseable {
     return store.byteSize();
   }
 
+  /// Bytes of all weights as the files hold them, whether they are used or not.
+  public long storedBytes() {
+    return model.tensors().values().stream().mapToLong(StoredWeights::bytes).sum();
+  }
+
+  /// Has each weight's bytes, as the file holds them, told after it was loaded. What is told may
+  /// throw, which ends the loading.
+  public void onLoad(LongConsumer listener) {
+    onLoad = listener;
+  }
+
   /// How the matrices are stored, most frequent first, such as `nf4 x 100, bf16 x 4`, and what the
   /// backend remarks.
   public String summary() {
@@ -113,7 +126,10 @@ public final class ComponentWeights implements AutoCloseable {
 
   /// A small parameter in float32.
   public Tensor tensor(String name, long... dims) {
-    return store.tensor(stored.floats(expect(name, dims)), dims);
+    Stored weight = expect(name, dims);
+    Tensor tensor = store.tensor(stored.floats(weight), dims);
+    onLoad.accept(weight.bytes());
+    return tensor;
   }
 
   /// A small parameter, if the checkpoint has it.
@@ -123,13 +139,17 @@ public final class ComponentWeights implements AutoCloseable {
 
   /// The weight of a linear layer or the table of an embedding, `[out, in]`.
   public LinearWeight linear(String name, long out, long in) {
-    return store.linear(name, stored.source(expect(name, out, in)));
+    Stored stored = expect(name, out, in);
+    LinearWeight weight = store.linear(name, this.stored.source(stored));
+    onLoad.accept(stored.bytes());
+    return weight;
   }
 
   /// The weight of a convolution, stored `[out, in, kernel, kernel]`, as the matrix `[out,
   /// kernel·kernel·in]` of {@link dev.nibble.runtime.tensor.Ops#conv2d}. Held in float32.
   public LinearWeight conv2d(String name, int out, int in, int kernel) {
-    float[] values = stored.floats(expect(name, out, in, kernel, kernel));
+    Stored stored = expect(name, out, in, kernel, kernel);
+    float[] values = this.stored.floats(stored);
     int taps = kernel * kernel;
     MemorySegment matrix = converted.allocate(4L * values.length, 64);
     long at = 0;
@@ -140,8 +160,11 @@ public final class ComponentWeights implements AutoCloseable {
         }
       }
     }
-    return store.linear(
-        name, new WeightSource.Dense(matrix, DType.F32, Shape.of(out, (long) taps * in)));
+    LinearWeight weight =
+        store.linear(
+            name, new WeightSource.Dense(matrix, DType.F32, Shape.of(out, (long) taps * in)));
+    onLoad.accept(stored.bytes());
+    return weight;
   }
 
   private Stored expect(String name, long... dims) {

@@ -36,7 +36,13 @@ final class StoredWeights {
   ///
   /// @param first index of the first element
   /// @param shape of the rows
-  record Stored(LogicalTensor tensor, long first, Shape shape) {}
+  record Stored(LogicalTensor tensor, long first, Shape shape) {
+    /// Bytes of the rows as the file holds them.
+    long bytes() {
+      long all = of(tensor).elements();
+      return all == 0 ? 0 : (long) ((double) shape.elements() / all * StoredWeights.bytes(tensor));
+    }
+  }
 
   /// @param path in messages
   /// @throws UnsupportedException if original names can't be seen as the runtime's
@@ -87,6 +93,15 @@ final class StoredWeights {
     return switch (tensor) {
       case LogicalTensor.Dense(TensorInfo info) -> info.shape();
       case LogicalTensor.Quantized quantized -> quantized.tensor().shape();
+    };
+  }
+
+  /// Bytes of a tensor as the file holds it.
+  static long bytes(LogicalTensor tensor) {
+    return switch (tensor) {
+      case LogicalTensor.Dense(TensorInfo info) -> info.byteSize();
+      case LogicalTensor.Quantized quantized ->
+          quantized.tensor().parts().values().stream().mapToLong(MemorySegment::byteSize).sum();
     };
   }
 
