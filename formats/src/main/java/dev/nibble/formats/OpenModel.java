@@ -1,8 +1,10 @@
 package dev.nibble.formats;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.nibble.formats.diffusers.ModelDirectory;
+import dev.nibble.formats.diffusers.QuantizationConfig;
 import dev.nibble.formats.io.JsonFile;
 import dev.nibble.formats.quant.storage.LogicalTensor;
 import dev.nibble.formats.quant.storage.QuantStorages;
@@ -28,6 +30,8 @@ public record OpenModel(
     Optional<ObjectNode> config,
     Optional<ModelDirectory.Model> directory)
     implements AutoCloseable {
+  private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
+
   /// Opens a file, an index, or a model directory. The caller closes.
   ///
   /// @throws UnsupportedException for a pipeline directory: name one of its components
@@ -36,7 +40,11 @@ public record OpenModel(
   public static OpenModel open(Path path) throws IOException {
     Optional<ModelDirectory.Model> directory = directory(path);
     Optional<ObjectNode> config =
-        directory.isPresent() ? read(directory.get().config()) : besideFile(path);
+        withGptqFile(
+            directory.isPresent() ? read(directory.get().config()) : besideFile(path),
+            directory.isPresent()
+                ? path.resolve(QuantizationConfig.GPTQ_FILE)
+                : path.resolveSibling(QuantizationConfig.GPTQ_FILE));
     Checkpoint checkpoint = Checkpoints.open(path);
     Arena parts = Arena.ofShared();
     try {
@@ -63,6 +71,19 @@ public record OpenModel(
   private static Optional<ObjectNode> besideFile(Path file) throws IOException {
     Path config = file.resolveSibling("config.json");
     return read(Files.isRegularFile(config) ? Optional.of(config) : Optional.empty());
+  }
+
+  /// Older tools of GPTQ write its configuration into a file of its own.
+  private static Optional<ObjectNode> withGptqFile(Optional<ObjectNode> config, Path file)
+      throws IOException {
+    if (config.filter(QuantizationConfig::isIn).isPresent() || !Files.isRegularFile(file)) {
+      return config;
+    }
+    ObjectNode quantization = JsonFile.object(file);
+    if (!quantization.has("quant_method")) {
+      quantization.put("quant_method", "gptq");
+    }
+    return Optional.of(QuantizationConfig.with(config.orElseGet(JSON::objectNode), quantization));
   }
 
   private static Optional<ObjectNode> read(Optional<Path> config) throws IOException {
