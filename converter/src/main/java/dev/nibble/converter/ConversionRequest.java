@@ -2,6 +2,7 @@ package dev.nibble.converter;
 
 import dev.nibble.formats.DType;
 import dev.nibble.formats.quant.QuantScheme;
+import dev.nibble.formats.quant.storage.QuantStorage;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -13,6 +14,7 @@ import java.util.Optional;
 /// @param output where to write; empty: beside the source, named after it and the scheme
 /// @param form whether the output is a file or a directory
 /// @param schemes the scheme of each weight; the first usually has the pattern `*`
+/// @param storage in which weights are stored; empty: the one that most tools open
 /// @param skip patterns of modules to keep as they are, which beat the schemes
 /// @param only patterns of the only modules to quantize; empty for all
 /// @param keepSensitive also keep the layers that the family lists as losing most
@@ -31,6 +33,7 @@ public record ConversionRequest(
     Optional<Path> output,
     OutputForm form,
     List<SchemeRule> schemes,
+    Optional<QuantStorage> storage,
     List<String> skip,
     List<String> only,
     boolean keepSensitive,
@@ -81,6 +84,7 @@ public record ConversionRequest(
     private Optional<Path> output = Optional.empty();
     private OutputForm form = OutputForm.AUTO;
     private List<SchemeRule> schemes = List.of();
+    private Optional<QuantStorage> storage = Optional.empty();
     private List<String> skip = List.of();
     private List<String> only = List.of();
     private boolean keepSensitive;
@@ -121,6 +125,11 @@ public record ConversionRequest(
     /// One scheme for every weight.
     public Builder scheme(QuantScheme scheme) {
       return schemes(List.of(new SchemeRule("*", scheme)));
+    }
+
+    public Builder storage(QuantStorage wanted) {
+      storage = Optional.of(wanted);
+      return this;
     }
 
     public Builder skip(List<String> patterns) {
@@ -194,6 +203,7 @@ public record ConversionRequest(
           output,
           form,
           schemes,
+          storage,
           skip,
           only,
           keepSensitive,

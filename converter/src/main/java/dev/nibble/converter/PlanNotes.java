@@ -6,9 +6,14 @@ import dev.nibble.formats.model.ModelFamilies;
 import dev.nibble.formats.model.ModelFamily.Dialect;
 import dev.nibble.formats.model.Recognition;
 import dev.nibble.formats.quant.FourBit;
+import dev.nibble.formats.quant.Fp8;
+import dev.nibble.formats.quant.storage.AwqStorage;
 import dev.nibble.formats.quant.storage.BitsAndBytesStorage;
+import dev.nibble.formats.quant.storage.ComfyStorage;
 import dev.nibble.formats.quant.storage.CompressedTensorsStorage;
+import dev.nibble.formats.quant.storage.GptqStorage;
 import dev.nibble.formats.quant.storage.NibbleStorage;
+import dev.nibble.formats.quant.storage.PlainStorage;
 import dev.nibble.formats.quant.storage.QuantStorage;
 import java.util.ArrayList;
 import java.util.List;
@@ -69,7 +74,14 @@ final class PlanNotes {
               source.kind() == Kind.TRANSFORMERS
                   ? "opens with transformers and vLLM that have compressed-tensors"
                   : "compressed-tensors: diffusers (0.40) does not open it, nibble does");
-      case NibbleStorage _ -> add("nibble's own storage: no other tool opens it");
+      case GptqStorage _ ->
+          add(
+              "opens with transformers and vLLM that have GPTQ's kernels; values rounded to nearest");
+      case AwqStorage _ ->
+          add(
+              "opens with transformers and vLLM that have AWQ's kernels; values rounded to nearest");
+      case PlainStorage _ -> add("opens with " + fromPretrained(source));
+      case NibbleStorage _, ComfyStorage _ -> add("nibble's own storage: no other tool opens it");
     }
   }
 
@@ -86,9 +98,11 @@ final class PlanNotes {
       PlanSource source, Recognition model, OutputTarget target, List<Decision.Quantize> weights) {
     boolean original = model.dialect() == Dialect.ORIGINAL || !model.prefix().isEmpty();
     boolean fourBit = weights.stream().allMatch(weight -> weight.scheme() instanceof FourBit);
+    boolean fp8 = weights.stream().allMatch(weight -> weight.scheme() instanceof Fp8);
     add(
         "a single file: nibble opens it"
-            + (original && fourBit ? ", and the NF4 loaders of ComfyUI and Forge" : ""));
+            + (original && fourBit ? ", and the NF4 loaders of ComfyUI and Forge" : "")
+            + (original && fp8 ? ", and ComfyUI" : ""));
     if (original) {
       add(
           "diffusers opens quantized models only as directories with its own names: for one, start"

@@ -6,15 +6,20 @@ import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.Text;
 import dev.nibble.formats.diffusers.ModelDirectory.Kind;
 import dev.nibble.formats.diffusers.QuantizationConfig;
+import dev.nibble.formats.internal.PythonJson;
 import dev.nibble.formats.model.KeptInFp32;
 import dev.nibble.formats.model.ModelFamilies;
 import dev.nibble.formats.model.ModelFamily;
 import dev.nibble.formats.model.ModelFamily.Spelling;
 import dev.nibble.formats.model.Recognition;
 import dev.nibble.formats.quant.QuantScheme;
+import dev.nibble.formats.quant.storage.AwqStorage;
 import dev.nibble.formats.quant.storage.BitsAndBytesStorage;
+import dev.nibble.formats.quant.storage.ComfyStorage;
 import dev.nibble.formats.quant.storage.CompressedTensorsStorage;
+import dev.nibble.formats.quant.storage.GptqStorage;
 import dev.nibble.formats.quant.storage.NibbleStorage;
+import dev.nibble.formats.quant.storage.PlainStorage;
 import dev.nibble.formats.quant.storage.QuantStorage;
 import dev.nibble.formats.quant.storage.StoredTensor;
 import java.io.IOException;
@@ -27,14 +32,13 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.Set;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 
 /// Decides everything about a conversion from headers and configuration alone: what is quantized
 /// and how, where the output goes, what its configuration says, and whether the loaders it is for
 /// will read it as it was meant.
 public final class Planner {
-  private final StorageChooser storages = new StorageChooser();
-
   /// Plans a conversion. Reads headers and `config.json`; writes nothing.
   ///
   /// @throws ConversionException if the wish can't be met: a pattern without match, a mix that no
@@ -58,13 +62,20 @@ public final class Planner {
       requireOwnConfiguration(source, model);
     }
 
+    StorageChooser storages = new StorageChooser(request.storage());
     Layers layers = layers(source, model, rules, request.keepSensitive(), notes);
     Optional<QuantStorage> shared =
         target.directory()
             ? Optional.of(storages.forDirectory(source.label(), layers.quantized()))
             : Optional.empty();
     LoaderCheck check = check(source, model, layers, shared);
-    List<TensorPlan> tensors = tensors(request, layers.decisions(), shared);
+    layers = layers.adapted(weight -> shared.orElseGet(() -> storages.forWeight(weight)));
+    List<TensorPlan> tensors =
+        FileMarkers.add(
+            tensors(
+                request,
+                layers.decisions(),
+                weight -> shared.orElseGet(() -> storages.forWeight(weight))));
     requireDistinct(source, tensors);
     Optional<String> configuration =
         shared.isPresent() && source.config().isPresent()
@@ -91,6 +102,23 @@ public final class Planner {
   ///
   /// @param decisions in file order
   private record Layers(List<Decision> decisions) {
+    /// The same with schemes as their storages hold them.
+    Layers adapted(Function<Decision.Quantize, QuantStorage> storages) {
+      List<Decision> adapted = new ArrayList<>();
+      for (Decision decision : decisions) {
+        adapted.add(
+            switch (decision) {
+              case Decision.Keep keep -> keep;
+              case Decision.Quantize weight -> {
+                DType source = weight.tensor().dtype();
+                QuantScheme scheme = storages.apply(weight).adapt(weight.scheme(), source);
+                yield new Decision.Quantize(weight.tensor(), scheme, weight.reason());
+              }
+            });
+      }
+      return new Layers(adapted);
+    }
+
     List<Decision.Quantize> quantized() {
       List<Decision.Quantize> found = new ArrayList<>();
       for (Decision decision : decisions) {
@@ -191,8 +219,9 @@ public final class Planner {
             transformers ? model.family().listedWithoutTensor() : List.of());
     if (shared.isPresent() && source.config().isPresent()) {
       List<String> added = source.className().map(KeptInFp32::of).orElse(List.of());
+      boolean adds = shared.get() instanceof BitsAndBytesStorage;
       for (LoaderRules loader : loaders(source.kind(), shared.get())) {
-        check.require(loader, loader == LoaderRules.COMPRESSED_TENSORS ? List.of() : added);
+        check.require(loader, adds ? added : List.of());
       }
     }
     return check;
@@ -205,6 +234,9 @@ public final class Planner {
       LoaderCheck check,
       Layers layers,
       Optional<DType> computeDtype) {
+    if (storage instanceof PlainStorage) {
+      return PythonJson.sortedAndIndented(source.json());
+    }
     SequencedMap<String, QuantScheme> modules = new LinkedHashMap<>();
     for (Decision.Quantize weight : layers.quantized()) {
       for (String path : check.spelled(LayerDecisions.module(weight.tensor().name()))) {
@@ -226,18 +258,22 @@ public final class Planner {
                     LoaderRules.DIFFUSERS, LoaderRules.TRANSFORMERS_4, LoaderRules.TRANSFORMERS_5);
           };
       case CompressedTensorsStorage _ -> List.of(LoaderRules.COMPRESSED_TENSORS);
-      case NibbleStorage _ -> List.of();
+      case AwqStorage _ -> List.of(LoaderRules.AWQ);
+      // GPTQ's list has whole paths, and the others have none.
+      case GptqStorage _, ComfyStorage _, PlainStorage _, NibbleStorage _ -> List.of();
     };
   }
 
-  private List<TensorPlan> tensors(
-      ConversionRequest request, List<Decision> decisions, Optional<QuantStorage> shared) {
+  private static List<TensorPlan> tensors(
+      ConversionRequest request,
+      List<Decision> decisions,
+      Function<Decision.Quantize, QuantStorage> storages) {
     List<TensorPlan> tensors = new ArrayList<>();
     for (Decision decision : decisions) {
       tensors.add(
           switch (decision) {
             case Decision.Keep keep -> kept(keep, request.keptDtype());
-            case Decision.Quantize weight -> quantized(weight, shared);
+            case Decision.Quantize weight -> quantized(weight, storages.apply(weight));
           });
     }
     return tensors;
@@ -273,10 +309,8 @@ public final class Planner {
         : new TensorPlan.Keep(tensor, keep.reason());
   }
 
-  private TensorPlan quantized(Decision.Quantize weight, Optional<QuantStorage> shared) {
+  private static TensorPlan quantized(Decision.Quantize weight, QuantStorage storage) {
     TensorInfo tensor = weight.tensor();
-    QuantStorage storage =
-        shared.orElseGet(() -> storages.forWeight(weight.scheme(), tensor.shape()));
     return new TensorPlan.Quantize(
         tensor,
         weight.scheme(),

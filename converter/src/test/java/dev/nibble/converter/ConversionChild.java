@@ -1,6 +1,7 @@
 package dev.nibble.converter;
 
 import dev.nibble.formats.quant.QuantSchemes;
+import dev.nibble.formats.quant.storage.GptqStorage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -16,15 +17,18 @@ final class ConversionChild {
   private ConversionChild() {}
 
   /// @param args source, target, scheme, failpoint (`CONVERTING`, `COMMITTING`, `slice:N`, `none`),
-  ///   then `force` or nothing
+  ///   then `force`, `gptq` (the storage) or nothing
   public static void main(String[] args) throws InterruptedException {
     List<String> words = Arrays.asList(args);
-    ConversionRequest request =
+    ConversionRequest.Builder builder =
         ConversionRequest.builder(Path.of(args[0]))
             .output(Path.of(args[1]))
             .scheme(QuantSchemes.parse(args[2]))
-            .force(words.contains("force"))
-            .build();
+            .force(words.contains("force"));
+    if (words.contains("gptq")) {
+      builder.storage(new GptqStorage(1));
+    }
+    ConversionRequest request = builder.build();
     Failpoint failpoint = new Failpoint(args[3]);
     try {
       Converter converter = new Converter();

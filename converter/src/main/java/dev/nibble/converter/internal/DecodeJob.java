@@ -28,7 +28,8 @@ final class DecodeJob implements Job {
     this.target = target;
     this.writer = writer;
     this.elementsPerSlice =
-        QuantizeJob.unitsPerSlice(tensor.scheme(), tensor.shape(), target, sliceBytes);
+        QuantizeJob.unitsPerSlice(
+            tensor.scheme(), tensor.layout(), tensor.shape(), target, sliceBytes);
   }
 
   @Override

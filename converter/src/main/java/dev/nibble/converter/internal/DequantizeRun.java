@@ -16,8 +16,10 @@ import dev.nibble.formats.DType;
 import dev.nibble.formats.OpenModel;
 import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.diffusers.ModelDirectory;
+import dev.nibble.formats.diffusers.QuantizationConfig;
 import dev.nibble.formats.io.PendingOutput;
 import dev.nibble.formats.quant.QuantizedTensor;
+import dev.nibble.formats.quant.storage.ComfyStorage;
 import dev.nibble.formats.quant.storage.LogicalTensor;
 import dev.nibble.formats.safetensors.SafetensorsWriter;
 import dev.nibble.formats.safetensors.ShardIndex;
@@ -107,6 +109,10 @@ public final class DequantizeRun {
     boolean found = false;
     for (Map.Entry<String, LogicalTensor> entry : source.tensors().entrySet()) {
       switch (entry.getValue()) {
+        case LogicalTensor.Dense(TensorInfo info) when isFp8(info) -> {
+          plans.add(new TensorPlan.Cast(info, request.dtype().orElse(DType.BF16), "8-bit floats"));
+          found = true;
+        }
         case LogicalTensor.Dense dense ->
             plans.add(new TensorPlan.Keep(dense.info(), "not quantized"));
         case LogicalTensor.Quantized quantized -> {
@@ -124,6 +130,11 @@ public final class DequantizeRun {
           request.source() + ": holds no quantized weight, there is nothing to dequantize");
     }
     return plans;
+  }
+
+  /// Whether a tensor was cast to an 8-bit float without a scale, which no model computes in.
+  private static boolean isFp8(TensorInfo info) {
+    return info.dtype() == DType.F8_E4M3 || info.dtype() == DType.F8_E5M2;
   }
 
   private List<DequantizeReport.Tensor> tensors(OpenModel source, List<TensorPlan> plans) {
@@ -190,7 +201,8 @@ public final class DequantizeRun {
               ? OutputFile.shards(base, plans, request.maxShardBytes())
               : List.of(new OutputFile(String.valueOf(target.getFileName()), plans));
       Map<String, String> metadata = new LinkedHashMap<>(source.checkpoint().metadata());
-      metadata.remove(Provenance.KEY); // it tells of quantized tensors
+      metadata.remove(Provenance.KEY); // these tell of quantized tensors
+      metadata.remove(ComfyStorage.METADATA);
       metadata.putIfAbsent("format", "pt");
       List<ShardPlan> shards = new ArrayList<>();
       files.forEach(file -> shards.add(ShardPlan.of(file, metadata)));
@@ -234,6 +246,9 @@ public final class DequantizeRun {
         return new DecodeJob(
             cast.source().name(), quantized.tensor(), cast.target(), writer, budget.sliceBytes());
       }
+      if (plan instanceof TensorPlan.Cast cast) {
+        return new CastJob(source.checkpoint(), cast, writer, budget.sliceBytes());
+      }
       return new CopyJob(source.checkpoint(), plan.source(), writer, budget.sliceBytes());
     }
 
@@ -248,6 +263,9 @@ public final class DequantizeRun {
       }
       for (Path other : source.directory().map(ModelDirectory.Model::others).orElse(List.of())) {
         Path name = other.getFileName();
+        if (name.toString().equals(QuantizationConfig.GPTQ_FILE)) {
+          continue;
+        }
         Files.copy(other, output.path().resolve(name));
         outputs.add(target.resolve(name));
       }

@@ -1,6 +1,7 @@
 package dev.nibble.converter.internal;
 
 import dev.nibble.converter.ConversionPlan;
+import dev.nibble.formats.diffusers.QuantizationConfig;
 import dev.nibble.formats.safetensors.ShardIndex;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -34,6 +35,11 @@ final class DirectoryFiles {
     if (configuration.isPresent()) {
       Files.writeString(folder.resolve("config.json"), configuration.get());
       written.add(plan.target().resolve("config.json"));
+      for (Map.Entry<String, String> twin :
+          QuantizationConfig.twins(configuration.get()).entrySet()) {
+        Files.writeString(folder.resolve(twin.getKey()), twin.getValue());
+        written.add(plan.target().resolve(twin.getKey()));
+      }
     }
     if (shards.size() > 1) {
       String name = plan.baseName() + ".safetensors.index.json";

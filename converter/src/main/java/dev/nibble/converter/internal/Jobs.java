@@ -37,7 +37,11 @@ final class Jobs {
             target,
             context,
             QuantizeJob.unitsPerSlice(
-                plan.quantScheme(), info.shape(), info.dtype(), budget.sliceBytes()));
+                plan.quantScheme(),
+                plan.storage().layout(plan.quantScheme()),
+                info.shape(),
+                info.dtype(),
+                budget.sliceBytes()));
     if (job.bufferBytes() > budget.largestSliceBytes()) {
       throw new ConversionException(
           "tensor '%s' has rows of %,d bytes, too long for %s within the memory bound: raise --memory, or take a scheme with blocks"

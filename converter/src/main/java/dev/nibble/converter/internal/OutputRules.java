@@ -1,6 +1,7 @@
 package dev.nibble.converter.internal;
 
 import dev.nibble.converter.ConversionException;
+import dev.nibble.formats.diffusers.QuantizationConfig;
 import dev.nibble.formats.io.IoErrors;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -49,7 +50,10 @@ public final class OutputRules {
       for (Path entry : entries.sorted().toList()) {
         String name = String.valueOf(entry.getFileName());
         boolean ours =
-            name.equals("config.json") || others.contains(name) || isWeights(name, baseName);
+            name.equals("config.json")
+                || name.equals(QuantizationConfig.GPTQ_FILE)
+                || others.contains(name)
+                || isWeights(name, baseName);
         if (!ours || !Files.isRegularFile(entry)) {
           throw new ConversionException(
               directory

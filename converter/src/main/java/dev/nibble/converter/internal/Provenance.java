@@ -9,6 +9,8 @@ import dev.nibble.converter.SchemeRule;
 import dev.nibble.converter.TensorPlan;
 import dev.nibble.formats.Checkpoint;
 import dev.nibble.formats.CheckpointFile;
+import dev.nibble.formats.quant.QuantScheme;
+import dev.nibble.formats.quant.storage.QuantStorage;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -19,6 +21,7 @@ import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SequencedMap;
 
 /// What an output file says about its origin, under the metadata key `nibble`: tool, version,
 /// options, the sources' names, sizes and hashes, and what was done to each tensor. No time, host,
@@ -61,8 +64,24 @@ public final class Provenance {
       throws IOException {
     Map<String, String> metadata = new LinkedHashMap<>(source);
     metadata.putIfAbsent("format", "pt");
+    weights(file.tensors())
+        .forEach((storage, weights) -> metadata.putAll(storage.metadata(weights)));
     metadata.put(KEY, JSON.writeValueAsString(record(file)));
     return metadata;
+  }
+
+  /// The quantized weights of each storage.
+  private static Map<QuantStorage, SequencedMap<String, QuantScheme>> weights(
+      List<TensorPlan> tensors) {
+    Map<QuantStorage, SequencedMap<String, QuantScheme>> weights = new LinkedHashMap<>();
+    for (TensorPlan tensor : tensors) {
+      if (tensor instanceof TensorPlan.Quantize weight) {
+        weights
+            .computeIfAbsent(weight.storage(), _ -> new LinkedHashMap<>())
+            .put(weight.source().name(), weight.quantScheme());
+      }
+    }
+    return weights;
   }
 
   private ObjectNode record(OutputFile file) {
@@ -73,6 +92,7 @@ public final class Provenance {
     for (SchemeRule rule : request.schemes()) {
       options.withArray("schemes").add(rule.pattern() + "=" + rule.scheme().id());
     }
+    request.storage().ifPresent(storage -> options.put("format", storage.id()));
     request.skip().forEach(options.putArray("skip")::add);
     request.only().forEach(options.putArray("only")::add);
     options.put("keep_sensitive", request.keepSensitive()).put("family", plan.family());

@@ -8,7 +8,9 @@ import dev.nibble.formats.NibbleException;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.Text;
 import dev.nibble.formats.quant.FourBit;
+import dev.nibble.formats.quant.GroupedInt;
 import dev.nibble.formats.quant.Part;
+import dev.nibble.formats.quant.PartLayout;
 import dev.nibble.formats.quant.QuantError;
 import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.WeightEncoder;
@@ -16,13 +18,14 @@ import dev.nibble.formats.quant.storage.StoredTensor;
 import dev.nibble.formats.safetensors.SafetensorsWriter;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Map;
 import java.util.OptionalLong;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
-/// Quantizes one weight: codes are written slice by slice, the statistics at the end.
+/// Quantizes one weight: codes are written slice by slice, the statistics at the end. Codes that
+/// the storage does not keep in the order of the weight are collected in the memory for statistics,
+/// which is bounded, and written at the end too.
 final class QuantizeJob implements Job {
   /// Where results go, and what this weight may use.
   ///
@@ -38,9 +41,11 @@ final class QuantizeJob implements Job {
   private final TensorPlan.Quantize plan;
   private final SafetensorsWriter target;
   private final Context context;
+  private final PartLayout layout;
   private final long unitsPerSlice;
   private StatisticsPool.@Nullable Lease lease;
   private @Nullable WeightEncoder encoder;
+  private @Nullable MemorySegment collected;
 
   /// @param unitsPerSlice elements, a multiple of the scheme's slice alignment
   QuantizeJob(
@@ -53,12 +58,14 @@ final class QuantizeJob implements Job {
     this.plan = plan;
     this.target = target;
     this.context = context;
+    this.layout = plan.storage().layout(plan.quantScheme());
     this.unitsPerSlice = unitsPerSlice;
   }
 
   /// Elements of a slice of about that many source bytes.
-  static long unitsPerSlice(QuantScheme scheme, Shape shape, DType dtype, long sliceBytes) {
-    long alignment = Math.max(1, scheme.sliceAlignment(shape));
+  static long unitsPerSlice(
+      QuantScheme scheme, PartLayout layout, Shape shape, DType dtype, long sliceBytes) {
+    long alignment = layout.sliceAlignment(scheme, shape);
     long elements = sliceBytes * 8 / dtype.bits();
     return Math.max(alignment, elements / alignment * alignment);
   }
@@ -93,23 +100,40 @@ final class QuantizeJob implements Job {
     StatisticsPool.Lease memory = context.statistics().lease();
     lease = memory;
     encoder = plan.quantScheme().encoder(plan.source().shape(), plan.source().dtype(), memory);
+    collected =
+        layout.isInOrder() ? null : memory.allocate(plan.quantScheme().codeBytes(units()), 4);
+  }
+
+  @Override
+  public boolean surveys() {
+    return started(encoder).surveys();
+  }
+
+  @Override
+  public void survey(long begin, long count) {
+    started(encoder).survey(begin, count, slice(begin, count));
+  }
+
+  private MemorySegment slice(long begin, long count) {
+    return source.data(plan.source()).asSlice(sourceBytes(begin), sourceBytes(count));
   }
 
   @Override
   public void run(long begin, long count, MemorySegment buffer) throws IOException {
     WeightEncoder running = started(encoder);
-    MemorySegment slice =
-        source.data(plan.source()).asSlice(sourceBytes(begin), sourceBytes(count));
     MemorySegment codes = buffer.asSlice(0, plan.quantScheme().codeBytes(count));
-    running.encode(begin, count, slice, codes);
+    running.encode(begin, count, slice(begin, count), codes);
     if (!context.allowNonFinite()) {
       requireFinite(running.nonFinite());
     }
-    StoredTensor stored = plan.stored().getFirst();
-    if (((StoredTensor.PartContent) stored.content()).flipSignBit()) {
-      flipSignBits(codes);
+    MemorySegment whole = collected;
+    if (whole == null) {
+      layout.arrangeInPlace(codes);
+      target.write(plan.stored().getFirst().name(), plan.quantScheme().codeBytes(begin), codes);
+    } else {
+      GroupedInt scheme = (GroupedInt) plan.quantScheme();
+      layout.putCodes(scheme, plan.source().shape(), begin, count, codes, whole);
     }
-    target.write(stored.name(), plan.quantScheme().codeBytes(begin), codes);
   }
 
   private void requireFinite(OptionalLong element) {
@@ -135,12 +159,6 @@ final class QuantizeJob implements Job {
         + "'";
   }
 
-  private static void flipSignBits(MemorySegment bytes) {
-    for (long i = 0; i < bytes.byteSize(); i++) {
-      bytes.set(ValueLayout.JAVA_BYTE, i, (byte) (bytes.get(ValueLayout.JAVA_BYTE, i) ^ 0x80));
-    }
-  }
-
   @Override
   public void finish() throws IOException {
     WeightEncoder running = started(encoder);
@@ -150,6 +168,13 @@ final class QuantizeJob implements Job {
     } catch (NibbleException e) {
       throw new ConversionException(where() + ": " + e.getMessage(), e);
     }
+    MemorySegment whole = collected;
+    if (whole != null) {
+      target.write(
+          plan.stored().getFirst().name(),
+          0,
+          whole.asSlice(0, plan.quantScheme().codeBytes(units())));
+    }
     long bytesOut = plan.quantScheme().codeBytes(units());
     for (StoredTensor stored : plan.stored()) {
       bytesOut += store(stored, parts);
@@ -158,6 +183,7 @@ final class QuantizeJob implements Job {
     // After a failure the pool gives back what this lease holds.
     started(lease).close();
     encoder = null;
+    collected = null;
     lease = null;
   }
 
@@ -166,10 +192,13 @@ final class QuantizeJob implements Job {
     return switch (stored.content()) {
       case StoredTensor.PartContent part when part.part() == Part.CODES -> 0;
       case StoredTensor.PartContent part -> {
-        MemorySegment bytes = started(parts.get(part.part()));
-        if (part.flipSignBit()) {
-          flipSignBits(bytes);
-        }
+        MemorySegment bytes =
+            layout.arrange(
+                part.part(),
+                plan.quantScheme(),
+                plan.source().shape(),
+                started(parts.get(part.part())),
+                started(lease));
         target.write(stored.name(), 0, bytes);
         yield bytes.byteSize();
       }
