@@ -10,6 +10,8 @@ import dev.nibble.formats.quant.FourBitType;
 import dev.nibble.formats.quant.LlmInt8;
 import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.QuantSchemes;
+import dev.nibble.formats.quant.storage.QuantStorage;
+import dev.nibble.formats.quant.storage.QuantStorages;
 import dev.nibble.tools.report.ByteSize;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,6 +19,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -59,9 +62,19 @@ final class QuantizeOptions {
       order = 4,
       paramLabel = "[GLOB=]SCHEME",
       description =
-          "Any scheme: nf4, fp4, int8, absmax8[:B], affine8[:B], bnb8-dynamic[:B]. With GLOB= only"
-              + " for the modules it matches; the last match wins.")
+          "Any scheme: nf4, fp4, int8, absmax8[:B], affine8[:B], bnb8-dynamic[:B], int4[:gN][:asym],"
+              + " int8:gN[:asym], fp8[:row|:plain], fp8-e5m2. With GLOB= only for the modules it"
+              + " matches; the last match wins.")
   private List<String> schemes = List.of();
+
+  @Option(
+      names = "--format",
+      order = 4,
+      paramLabel = "F",
+      description =
+          "How weights are stored, where a scheme has several ways: gptq, gptq_v2, awq,"
+              + " compressed-tensors, comfyui, comfyui-header, scaled-fp8, nibble.")
+  private Optional<String> format = Optional.empty();
 
   @Option(
       names = "--block-size",
@@ -175,12 +188,27 @@ final class QuantizeOptions {
             .threads(machine.threads(spec))
             .memoryBytes(machine.memoryBytes());
     family.ifPresent(id -> builder.family(knownFamily(id)));
+    format.ifPresent(name -> builder.storage(storage(name)));
     config.ifPresent(builder::config);
     output.ifPresent(text -> builder.output(outputPath(spec, text)).form(form(text)));
     dtype.ifPresent(name -> builder.keptDtype(floatType(spec, "--dtype", name, "bf16")));
     computeDtype.ifPresent(
         name -> builder.computeDtype(floatType(spec, "--compute-dtype", name, "bf16, f16, f32")));
     return builder.build();
+  }
+
+  private QuantStorage storage(String name) {
+    return QuantStorages.all().stream()
+        .filter(known -> known.id().equals(name))
+        .findFirst()
+        .orElseThrow(() ->
+            wrong(
+                "--format takes %s, not '%s'"
+                    .formatted(
+                        QuantStorages.all().stream()
+                            .map(QuantStorage::id)
+                            .collect(Collectors.joining(", ")),
+                        name)));
   }
 
   /// Whether an output that exists may be replaced.
@@ -257,8 +285,8 @@ final class QuantizeOptions {
     base.ifPresent(scheme -> rules.addFirst(new SchemeRule("*", scheme)));
     if (rules.isEmpty()) {
       throw wrong(
-          ("say which scheme: --nf4, --fp4, --int8, or --scheme with absmax8[:B], affine8[:B] or"
-                  + " bnb8-dynamic[:B]; for example: quantize %s --nf4")
+          ("say which scheme: --nf4, --fp4, --int8, or --scheme with absmax8[:B], affine8[:B],"
+                  + " bnb8-dynamic[:B], int4[:gN] or fp8; for example: quantize %s --nf4")
               .formatted(model));
     }
     return rules;
