@@ -152,7 +152,7 @@ class PipelineTest {
             Optional.of(QuantSchemes.parse("nf4:64:plain")),
             "transformer",
             Optional.empty());
-    run(new PipelineRequest(nf4().build(), components));
+    run(new PipelineRequest(nf4().build(), components, Map.of()));
     alone("text_encoder", "int8", folder.resolve("text"));
     alone("vae", "nf4:64:plain", folder.resolve("vae"));
     assertEqualTrees(folder.resolve("text"), target.resolve("text_encoder"));
@@ -166,7 +166,8 @@ class PipelineTest {
         converter.plan(
             new PipelineRequest(
                 nf4().schemes(List.of()).build(),
-                Map.of("transformer", Optional.of(QuantSchemes.parse("nf4")))));
+                Map.of("transformer", Optional.of(QuantSchemes.parse("nf4"))),
+                Map.of()));
     assertEquals(Set.of("transformer"), plan.components().keySet());
     assertEquals(Set.of("text_encoder", "vae"), plan.kept().keySet());
   }
@@ -228,7 +229,7 @@ class PipelineTest {
         refusal(PipelineRequest.of(nf4().form(ConversionRequest.OutputForm.FILE).build()))
             .contains("-o DIR/"));
     assertTrue(
-        refusal(new PipelineRequest(nf4().build(), Map.of("unet", Optional.empty())))
+        refusal(new PipelineRequest(nf4().build(), Map.of("unet", Optional.empty()), Map.of()))
             .contains("text_encoder, transformer, vae"));
     assertTrue(
         refusal(

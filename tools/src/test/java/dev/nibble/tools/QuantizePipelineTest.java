@@ -171,7 +171,11 @@ class QuantizePipelineTest {
       assertEquals(2, run.code(), run.err());
       assertTrue(run.lastErrorLine().contains("--component"), run.err());
     }
-    assertRefused(1, "--component names parts of pipelines", "--component", "transformer=nf4");
+    assertRefused(
+        1,
+        "--component and --format NAME=F name parts of pipelines",
+        "--component",
+        "transformer=nf4");
     assertRefused(2, "names 'vae' twice", "--component", "vae=nf4", "--component", "vae=keep");
   }
 

@@ -28,6 +28,7 @@ public final class TestWeights {
     MemorySegment source = bytes(values, DType.F32);
     MemorySegment codes = allocate(scheme.codeBytes(values.length));
     WeightEncoder encoder = scheme.encoder(shape, DType.F32, Arena.ofAuto());
+    encoder.survey(0, values.length, source);
     encoder.encode(0, values.length, source, codes);
     Map<Part, MemorySegment> parts = new EnumMap<>(Part.class);
     parts.putAll(encoder.finish());
