@@ -39,7 +39,7 @@ import picocli.CommandLine.Spec;
       "  quantize transformer/ --int8 -o transformer-int8/",
       "  quantize transformer/ --gguf Q4_K_M -o model-Q4_K_M.gguf",
       "  quantize Z-Image/ --nf4 --component text_encoder=int8",
-      "  quantize transformer/ --nf4 -o a/ --int8 --names original -o b.safetensors",
+      "  quantize transformer/ --nf4 -o a/ --int8 -o b.safetensors",
       "  quantize model.safetensors --nf4 --scheme 'proj_out=int8' --dry-run"
     })
 final class QuantizeCommand implements Callable<Integer> {
