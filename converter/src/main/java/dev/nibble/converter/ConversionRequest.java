@@ -4,6 +4,7 @@ import dev.nibble.formats.DType;
 import dev.nibble.formats.model.ModelFamily.Dialect;
 import dev.nibble.formats.quant.GgmlBlock;
 import dev.nibble.formats.quant.QuantScheme;
+import dev.nibble.formats.quant.storage.QuantStorage;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -20,6 +21,7 @@ import java.util.Optional;
 ///   components have schemes of their own
 /// @param gguf the mix of types of a GGUF file, which goes before the scheme of the pattern `*`
 /// @param imatrix an importance matrix, for a GGUF file
+/// @param storage how weights are stored; empty: as most tools open them. Not for a GGUF file
 /// @param skip patterns of modules to keep as they are, which beat the schemes
 /// @param only patterns of the only modules to quantize; empty for all
 /// @param keepSensitive also keep the layers that the family lists as losing most
@@ -43,6 +45,7 @@ public record ConversionRequest(
     List<SchemeRule> schemes,
     Optional<GgufMix> gguf,
     Optional<Path> imatrix,
+    Optional<QuantStorage> storage,
     List<String> skip,
     List<String> only,
     boolean keepSensitive,
@@ -93,7 +96,9 @@ public record ConversionRequest(
   ///
   /// @param part the directory of a component
   /// @param place where its output goes: a directory
-  ConversionRequest forPart(Path part, Path place, List<SchemeRule> rules) {
+  /// @param format how its weights are stored
+  ConversionRequest forPart(
+      Path part, Path place, List<SchemeRule> rules, Optional<QuantStorage> format) {
     return new ConversionRequest(
         part,
         Optional.empty(),
@@ -102,6 +107,7 @@ public record ConversionRequest(
         rules,
         gguf,
         imatrix,
+        format,
         skip,
         only,
         keepSensitive,
@@ -131,6 +137,7 @@ public record ConversionRequest(
     private List<SchemeRule> schemes = List.of();
     private Optional<GgufMix> gguf = Optional.empty();
     private Optional<Path> imatrix = Optional.empty();
+    private Optional<QuantStorage> storage = Optional.empty();
     private List<String> skip = List.of();
     private List<String> only = List.of();
     private boolean keepSensitive;
@@ -186,6 +193,11 @@ public record ConversionRequest(
 
     public Builder imatrix(Path path) {
       imatrix = Optional.of(path);
+      return this;
+    }
+
+    public Builder storage(QuantStorage wanted) {
+      storage = Optional.of(wanted);
       return this;
     }
 
@@ -272,6 +284,7 @@ public record ConversionRequest(
           schemes,
           gguf,
           imatrix,
+          storage,
           skip,
           only,
           keepSensitive,

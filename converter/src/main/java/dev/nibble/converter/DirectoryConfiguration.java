@@ -8,10 +8,14 @@ import dev.nibble.formats.model.KeptInFp32;
 import dev.nibble.formats.model.ModelFamily.Spelling;
 import dev.nibble.formats.model.Recognition;
 import dev.nibble.formats.quant.QuantScheme;
+import dev.nibble.formats.quant.storage.AwqStorage;
 import dev.nibble.formats.quant.storage.BitsAndBytesStorage;
+import dev.nibble.formats.quant.storage.ComfyStorage;
 import dev.nibble.formats.quant.storage.CompressedTensorsStorage;
 import dev.nibble.formats.quant.storage.GgufStorage;
+import dev.nibble.formats.quant.storage.GptqStorage;
 import dev.nibble.formats.quant.storage.NibbleStorage;
+import dev.nibble.formats.quant.storage.PlainStorage;
 import dev.nibble.formats.quant.storage.QuantStorage;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -43,7 +47,8 @@ final class DirectoryConfiguration {
     if (source.config().isEmpty()) {
       return Optional.empty();
     }
-    if (storage.isEmpty()) {
+    // Weights that are only cast need no words either.
+    if (storage.isEmpty() || storage.get() instanceof PlainStorage) {
       return Optional.of(QuantizationConfig.without(source.config().get().json()));
     }
     LoaderCheck check = check(storage.get());
@@ -71,9 +76,12 @@ final class DirectoryConfiguration {
             layers.kept(),
             transformers ? model.spellings() : List.of(Spelling.AS_IN_FILE),
             transformers ? model.family().listedWithoutTensor() : List.of());
-    List<String> added = source.className().map(KeptInFp32::of).orElse(List.of());
+    List<String> added =
+        chosen instanceof BitsAndBytesStorage
+            ? source.className().map(KeptInFp32::of).orElse(List.of())
+            : List.of();
     for (LoaderRules loader : loaders(chosen)) {
-      check.require(loader, loader == LoaderRules.COMPRESSED_TENSORS ? List.of() : added);
+      check.require(loader, added);
     }
     return check;
   }
@@ -89,7 +97,10 @@ final class DirectoryConfiguration {
                     LoaderRules.DIFFUSERS, LoaderRules.TRANSFORMERS_4, LoaderRules.TRANSFORMERS_5);
           };
       case CompressedTensorsStorage _ -> List.of(LoaderRules.COMPRESSED_TENSORS);
-      case NibbleStorage _, GgufStorage _ -> List.of();
+      case AwqStorage _ -> List.of(LoaderRules.AWQ);
+      // GPTQ's list has whole paths, and the others have none.
+      case GptqStorage _, ComfyStorage _, PlainStorage _, NibbleStorage _, GgufStorage _ ->
+          List.of();
     };
   }
 }

@@ -80,6 +80,11 @@ final class GgufPlanner {
                 .formatted(rule.pattern(), rule.scheme().id()));
       }
     }
+    if (request.storage().isPresent()) {
+      throw new ConversionException(
+          "--format %s: a GGUF file stores weights in its own way: leave it out"
+              .formatted(request.storage().get().id()));
+    }
     if (request.allowNonFinite()) {
       throw new ConversionException(
           "--allow-non-finite: ggml's types have no way to store NaN or infinity: leave it out, and"

@@ -45,6 +45,14 @@ public enum LoaderRules {
     }
   },
 
+  /// AWQ in transformers and vLLM: an entry occurs anywhere in the path.
+  AWQ("AWQ loaders") {
+    @Override
+    public Predicate<String> leavesInFloat(List<String> list) {
+      return path -> list.stream().anyMatch(path::contains);
+    }
+  },
+
   /// compressed-tensors, `utils/match.py`, for its `ignore` list: an entry is the path, or after
   /// `re:` a regular expression that matches at the start of the path. The name of the layer's
   /// class, `Linear`, ignores all.

@@ -6,6 +6,7 @@ import dev.nibble.formats.diffusers.ModelDirectory;
 import dev.nibble.formats.io.JsonFile;
 import dev.nibble.formats.model.ModelFamily.Dialect;
 import dev.nibble.formats.quant.QuantScheme;
+import dev.nibble.formats.quant.storage.QuantStorage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -54,7 +55,9 @@ public final class PipelinePlanner {
     Path source = request.each().source();
     if (!(ModelDirectory.inspect(source) instanceof ModelDirectory.Pipeline pipeline)) {
       throw new ConversionException(
-          source + ": is one model, not a pipeline: --component names parts of pipelines");
+          source
+              + ": is one model, not a pipeline: --component and --format NAME=F name parts of"
+              + " pipelines");
     }
     requireForAll(request.each());
     return new PipelinePlanner(request, pipeline, target(request)).plan();
@@ -134,15 +137,15 @@ public final class PipelinePlanner {
 
   private void requireComponents() {
     List<String> known = pipeline.components().stream().map(PipelinePlanner::name).toList();
-    for (String name : request.components().keySet()) {
-      if (!known.contains(name)) {
-        throw new ConversionException(
-            pipeline.path()
-                + ": --component '"
-                + name
-                + "' is none of its components with weights: "
-                + String.join(", ", known));
-      }
+    request.components().keySet().forEach(name -> requireKnown("--component", name, known));
+    request.storages().keySet().forEach(name -> requireKnown("--format", name, known));
+  }
+
+  private void requireKnown(String option, String name, List<String> known) {
+    if (!known.contains(name)) {
+      throw new ConversionException(
+          "%s: %s '%s' is none of its components with weights: %s"
+              .formatted(pipeline.path(), option, name, String.join(", ", known)));
     }
   }
 
@@ -154,8 +157,11 @@ public final class PipelinePlanner {
     String name = name(component);
     List<SchemeRule> rules = rules(name);
     if (!rules.isEmpty()) {
+      Optional<QuantStorage> storage =
+          Optional.ofNullable(request.storages().get(name)).or(request.each()::storage);
       Planner.Part part =
-          new Planner().planPart(request.each().forPart(component, target.resolve(name), rules));
+          new Planner()
+              .planPart(request.each().forPart(component, target.resolve(name), rules, storage));
       linears.addAll(part.linears());
       modules.addAll(part.modules());
       if (part.plan().isPresent()) {
@@ -165,6 +171,11 @@ public final class PipelinePlanner {
             .forEach(note -> notes.add(name + ": " + note));
         return;
       }
+    }
+    if (request.storages().containsKey(name)) {
+      throw new ConversionException(
+          "%s: --format %s=%s: no layer of it is quantized, so leave it out"
+              .formatted(pipeline.path(), name, request.storages().get(name).id()));
     }
     kept.put(name, files.addComponent(component));
   }

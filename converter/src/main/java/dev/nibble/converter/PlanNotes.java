@@ -6,10 +6,15 @@ import dev.nibble.formats.model.ModelFamilies;
 import dev.nibble.formats.model.ModelFamily.Dialect;
 import dev.nibble.formats.model.Recognition;
 import dev.nibble.formats.quant.FourBit;
+import dev.nibble.formats.quant.Fp8;
+import dev.nibble.formats.quant.storage.AwqStorage;
 import dev.nibble.formats.quant.storage.BitsAndBytesStorage;
+import dev.nibble.formats.quant.storage.ComfyStorage;
 import dev.nibble.formats.quant.storage.CompressedTensorsStorage;
 import dev.nibble.formats.quant.storage.GgufStorage;
+import dev.nibble.formats.quant.storage.GptqStorage;
 import dev.nibble.formats.quant.storage.NibbleStorage;
+import dev.nibble.formats.quant.storage.PlainStorage;
 import dev.nibble.formats.quant.storage.QuantStorage;
 import java.util.ArrayList;
 import java.util.List;
@@ -90,9 +95,20 @@ final class PlanNotes {
               source.kind() == Kind.TRANSFORMERS
                   ? OPENS + "transformers and vLLM that have compressed-tensors"
                   : "compressed-tensors: diffusers (0.40) does not open it, nibble does");
-      case NibbleStorage _ -> add("nibble's own storage: no other tool opens it");
+      case GptqStorage _ -> grid(source, "GPTQ");
+      case AwqStorage _ -> grid(source, "AWQ");
+      case PlainStorage _ -> add(OPENS + fromPretrained(source));
+      case NibbleStorage _, ComfyStorage _ -> add("nibble's own storage: no other tool opens it");
       case GgufStorage _ -> throw new AssertionError("a GGUF file is no directory");
     }
+  }
+
+  private void grid(PlanSource source, String method) {
+    add(
+        source.kind() == Kind.DIFFUSERS
+            ? method + ": diffusers (0.40) does not open it, nibble does"
+            : OPENS + "transformers and vLLM that have " + method + "'s kernels");
+    add("values are rounded to nearest, not fitted to data as " + method + " can");
   }
 
   private static String fromPretrained(PlanSource source) {
@@ -108,9 +124,11 @@ final class PlanNotes {
       PlanSource source, Recognition model, OutputTarget target, List<Decision.Quantize> weights) {
     boolean original = model.dialect() == Dialect.ORIGINAL || !model.prefix().isEmpty();
     boolean fourBit = weights.stream().allMatch(weight -> weight.scheme() instanceof FourBit);
+    boolean fp8 = weights.stream().allMatch(weight -> weight.scheme() instanceof Fp8);
     add(
         "a single file: nibble opens it"
-            + (original && fourBit ? ", and the NF4 loaders of ComfyUI and Forge" : ""));
+            + (original && fourBit ? ", and the NF4 loaders of ComfyUI and Forge" : "")
+            + (original && fp8 ? ", and ComfyUI" : ""));
     if (original) {
       add(
           "diffusers opens quantized models only as directories with its own names: --names diffusers"

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.nibble.formats.Checkpoint;
 import dev.nibble.formats.CheckpointFile;
 import dev.nibble.formats.Checkpoints;
+import dev.nibble.formats.OpenModel;
 import dev.nibble.formats.UnsupportedException;
 import dev.nibble.formats.diffusers.ModelDirectory;
 import dev.nibble.formats.diffusers.ModelDirectory.Kind;
@@ -56,7 +57,8 @@ record PlanSource(
     refuseShard(path);
     try (Checkpoint checkpoint = Checkpoints.open(weights);
         Arena parts = Arena.ofConfined()) {
-      Optional<JsonNode> json = config.map(ModelConfig::json);
+      Optional<JsonNode> json =
+          OpenModel.configuration(path, directory, namedConfig).map(JsonNode.class::cast);
       Optional<String> method = QuantStorages.quantizedBy(checkpoint, json);
       if (method.isPresent() && !allowRequantize) {
         throw quantized(path, method.get());

@@ -3,6 +3,7 @@ package dev.nibble.converter;
 import dev.nibble.converter.LayerDecisions.Decision;
 import dev.nibble.formats.DType;
 import dev.nibble.formats.Text;
+import dev.nibble.formats.diffusers.QuantizationConfig;
 import dev.nibble.formats.model.ModelFamilies;
 import dev.nibble.formats.model.ModelFamily;
 import dev.nibble.formats.model.ModelFamily.Dialect;
@@ -18,14 +19,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 
 /// Decides everything about a conversion from headers and configuration alone: what is quantized
 /// and how, where the output goes, what its configuration says, and whether the loaders it is for
 /// will read it as it was meant.
 public final class Planner {
-  private final StorageChooser storages = new StorageChooser();
-
   /// What a plan is made of before its patterns are checked.
   ///
   /// @param source with the names of the output
@@ -110,12 +110,17 @@ public final class Planner {
 
   private ConversionPlan finish(Draft draft) throws IOException {
     PlanSource source = draft.source();
-    Layers layers = draft.layers();
     OutputTarget target = draft.target();
+    StorageChooser storages = new StorageChooser(draft.request().storage());
+    List<Decision.Quantize> weights = draft.layers().quantized();
     Optional<QuantStorage> shared =
-        target.directory() && !layers.quantized().isEmpty()
-            ? Optional.of(storages.forDirectory(source.label(), layers.quantized()))
+        target.directory() && !weights.isEmpty()
+            ? Optional.of(storages.forDirectory(source.label(), weights))
             : Optional.empty();
+    Function<Decision.Quantize, QuantStorage> storage =
+        weight -> shared.orElseGet(() -> storages.forWeight(weight));
+    // A GGUF file has ggml's types as they are, and one storage.
+    Layers layers = draft.request().writesGguf() ? draft.layers() : draft.layers().adapted(storage);
     Optional<String> configuration =
         target.directory()
             ? new DirectoryConfiguration(source, draft.model(), layers, shared)
@@ -129,7 +134,7 @@ public final class Planner {
     List<TensorPlan> tensors =
         gguf.isPresent()
             ? gguf.get().tensors(layers.decisions())
-            : tensors(draft.request(), layers.decisions(), shared);
+            : FileMarkers.add(tensors(draft.request(), layers.decisions(), storage));
     requireDistinct(source, tensors);
     draft.notes().describe(source, draft.model(), target, shared, layers.quantized(), gguf);
     return new ConversionPlan(
@@ -193,14 +198,16 @@ public final class Planner {
                     + " --only or the --scheme patterns"));
   }
 
-  private List<TensorPlan> tensors(
-      ConversionRequest request, List<Decision> decisions, Optional<QuantStorage> shared) {
+  private static List<TensorPlan> tensors(
+      ConversionRequest request,
+      List<Decision> decisions,
+      Function<Decision.Quantize, QuantStorage> storages) {
     List<TensorPlan> tensors = new ArrayList<>();
     for (Decision decision : decisions) {
       tensors.add(
           switch (decision) {
             case Decision.Keep keep -> kept(keep, request.keptDtype());
-            case Decision.Quantize weight -> quantized(weight, shared);
+            case Decision.Quantize weight -> quantized(weight, storages.apply(weight));
           });
     }
     return tensors;
@@ -239,10 +246,8 @@ public final class Planner {
         : new TensorPlan.Keep(tensor, keep.reason());
   }
 
-  private TensorPlan quantized(Decision.Quantize weight, Optional<QuantStorage> shared) {
+  private static TensorPlan quantized(Decision.Quantize weight, QuantStorage storage) {
     SourceTensor tensor = weight.tensor();
-    QuantStorage storage =
-        shared.orElseGet(() -> storages.forWeight(weight.scheme(), tensor.shape()));
     return new TensorPlan.Quantize(
         tensor,
         weight.scheme(),
@@ -257,6 +262,7 @@ public final class Planner {
         .directory()
         .ifPresent(directory ->
             directory.others().forEach(file -> copied.put(file.getFileName().toString(), file)));
+    copied.remove(QuantizationConfig.GPTQ_FILE); // it tells how the source was quantized
     return copied;
   }
 }

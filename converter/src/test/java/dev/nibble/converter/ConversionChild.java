@@ -2,6 +2,7 @@ package dev.nibble.converter;
 
 import dev.nibble.formats.model.ModelFamily.Dialect;
 import dev.nibble.formats.quant.QuantSchemes;
+import dev.nibble.formats.quant.storage.GptqStorage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,7 +18,7 @@ final class ConversionChild {
   private ConversionChild() {}
 
   /// @param args source, target, scheme, failpoint (`CONVERTING`, `COMMITTING`, `slice:N`, `none`),
-  ///   then `force`, `original` (names), or nothing
+  ///   then any of `force`, `original` (names), `gptq` (storage)
   public static void main(String[] args) throws InterruptedException {
     List<String> words = Arrays.asList(args);
     ConversionRequest.Builder builder =
@@ -27,6 +28,9 @@ final class ConversionChild {
             .force(words.contains("force"));
     if (words.contains("original")) {
       builder.names(Dialect.ORIGINAL);
+    }
+    if (words.contains("gptq")) {
+      builder.storage(new GptqStorage(1));
     }
     ConversionRequest request = builder.build();
     Failpoint failpoint = new Failpoint(args[3]);

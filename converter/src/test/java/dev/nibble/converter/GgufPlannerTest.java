@@ -9,6 +9,7 @@ import dev.nibble.formats.DType;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.gguf.GgufValue;
 import dev.nibble.formats.quant.QuantSchemes;
+import dev.nibble.formats.quant.storage.AwqStorage;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -267,6 +268,9 @@ class GgufPlannerTest {
         "--allow-non-finite");
     assertRefused(
         ConversionRequest.builder(source).gguf(GgufMix.Q8_0).keptDtype(DType.BF16), "--dtype");
+    assertRefused(
+        ConversionRequest.builder(source).gguf(GgufMix.Q8_0).storage(new AwqStorage()),
+        "--format awq");
     assertRefused(
         ConversionRequest.builder(source)
             .schemes(List.of(new SchemeRule("attention.out", QuantSchemes.parse("nf4"))))

@@ -51,6 +51,14 @@ class LoaderRulesTest {
   }
 
   @Test
+  void awqTakesPartsOfPaths() {
+    Predicate<String> left = LoaderRules.AWQ.leavesInFloat(List.of("proj_out", "lm_head"));
+    assertTrue(left.test("proj_out"));
+    assertTrue(left.test("single_transformer_blocks.0.proj_out"));
+    assertFalse(left.test("proj_in"));
+  }
+
+  @Test
   void compressedTensorsTakesNamesAndMarkedExpressions() {
     Predicate<String> ignored =
         LoaderRules.COMPRESSED_TENSORS.leavesInFloat(List.of("lm_head", "re:.*\\.down_proj$"));

@@ -16,6 +16,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /// A checkpoint far larger than the bound, with one tensor that is larger by itself, converts
 /// within 1 GiB of anonymous memory.
@@ -103,6 +105,31 @@ class MemoryBoundTest {
     }
     assertTrue(Files.size(target) > 3 * GIB * 8.5 / 16, "output has " + Files.size(target));
     Files.delete(target);
+  }
+
+  /// Codes that are put in order for GPTQ, and a scale that is known after a first pass: 512 MiB
+  /// and 1 GiB of codes of one weight, which must not all be held.
+  @ParameterizedTest
+  @CsvSource({"int4:g128, gptq", "fp8, ''"})
+  void codesOutOfOrderAndTwoPassesKeepTheBound(String scheme, String format) throws Exception {
+    requireRoom(3 * GIB);
+    Path source = folder.resolve("large.safetensors");
+    SparseCheckpoint.write(source, List.of(new Weight("txt_in.weight", 16384, 65536)));
+    List<String> args =
+        List.of(
+            source.toString(),
+            folder.resolve("out.safetensors").toString(),
+            scheme,
+            "none",
+            format);
+    try (ChildProcess child = ChildProcess.start("", args)) {
+      String line = child.line();
+      assertTrue(line.startsWith("PEAK "), line);
+      assertEquals(0, child.await());
+      long peak = Long.parseLong(line.substring("PEAK ".length()));
+      System.out.printf("one weight as %s: peak anonymous memory %d MiB%n", scheme, peak >> 20);
+      assertTrue(peak < GIB / 2, "peak anonymous memory " + peak);
+    }
   }
 
   private void requireRoom(long bytes) throws IOException {

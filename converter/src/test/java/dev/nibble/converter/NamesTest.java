@@ -110,7 +110,7 @@ class NamesTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"nf4", "fp4:4096:plain", "int8", "absmax8"})
+  @ValueSource(strings = {"nf4", "fp4:4096:plain", "int8", "absmax8", "fp8", "int4:g32"})
   void aDirectoryInOriginalNamesIsTheQuantizedOriginal(String scheme) throws IOException {
     quantize(request(original, scheme), "expected.safetensors");
     quantize(request(ZIMAGE, scheme).names(Dialect.ORIGINAL), "found.safetensors");

@@ -10,6 +10,7 @@ import dev.nibble.fixtures.Fixtures;
 import dev.nibble.formats.NibbleException;
 import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.QuantSchemes;
+import dev.nibble.formats.quant.storage.GptqStorage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -152,7 +153,7 @@ class PipelineTest {
             Optional.of(QuantSchemes.parse("nf4:64:plain")),
             "transformer",
             Optional.empty());
-    run(new PipelineRequest(nf4().build(), components));
+    run(new PipelineRequest(nf4().build(), components, Map.of()));
     alone("text_encoder", "int8", folder.resolve("text"));
     alone("vae", "nf4:64:plain", folder.resolve("vae"));
     assertEqualTrees(folder.resolve("text"), target.resolve("text_encoder"));
@@ -161,12 +162,46 @@ class PipelineTest {
   }
 
   @Test
+  void componentsMayHaveStoragesOfTheirOwn() throws IOException {
+    PipelineRequest request =
+        new PipelineRequest(
+            nf4().force(true).build(),
+            Map.of("text_encoder", Optional.of(QuantSchemes.parse("int4:g32"))),
+            Map.of("text_encoder", new GptqStorage(1)));
+    PipelineReport report = run(request);
+    Path expected = folder.resolve("alone-transformer");
+    alone("transformer", "nf4", expected);
+    assertEqualTrees(expected, target.resolve("transformer"));
+    Path encoder = folder.resolve("alone-encoder");
+    ConversionRequest alone =
+        ConversionRequest.builder(source.resolve("text_encoder"))
+            .scheme(QuantSchemes.parse("int4:g32"))
+            .storage(new GptqStorage(1))
+            .output(encoder)
+            .build();
+    converter.run(converter.plan(alone), ProgressListener.none(), new Cancellation());
+    assertEqualTrees(encoder, target.resolve("text_encoder"));
+    assertTrue(report.outputs().contains(target.resolve("text_encoder/quantize_config.json")));
+    run(request); // may replace itself, the second configuration included
+  }
+
+  @Test
+  void storagesOfWhatIsNotQuantizedAreRefused() {
+    GptqStorage gptq = new GptqStorage(1);
+    String kept = refusal(new PipelineRequest(nf4().build(), Map.of(), Map.of("vae", gptq)));
+    assertTrue(kept.contains("--format vae=gptq: no layer of it is quantized"), kept);
+    String none = refusal(new PipelineRequest(nf4().build(), Map.of(), Map.of("unet", gptq)));
+    assertTrue(none.contains("--format 'unet' is none of its components"), none);
+  }
+
+  @Test
   void withoutASchemeForAllOnlyNamedComponentsAreQuantized() throws IOException {
     PipelinePlan plan =
         converter.plan(
             new PipelineRequest(
                 nf4().schemes(List.of()).build(),
-                Map.of("transformer", Optional.of(QuantSchemes.parse("nf4")))));
+                Map.of("transformer", Optional.of(QuantSchemes.parse("nf4"))),
+                Map.of()));
     assertEquals(Set.of("transformer"), plan.components().keySet());
     assertEquals(Set.of("text_encoder", "vae"), plan.kept().keySet());
   }
@@ -228,7 +263,7 @@ class PipelineTest {
         refusal(PipelineRequest.of(nf4().form(ConversionRequest.OutputForm.FILE).build()))
             .contains("-o DIR/"));
     assertTrue(
-        refusal(new PipelineRequest(nf4().build(), Map.of("unet", Optional.empty())))
+        refusal(new PipelineRequest(nf4().build(), Map.of("unet", Optional.empty()), Map.of()))
             .contains("text_encoder, transformer, vae"));
     assertTrue(
         refusal(

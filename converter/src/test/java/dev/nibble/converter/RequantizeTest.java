@@ -11,8 +11,11 @@ import dev.nibble.formats.Checkpoints;
 import dev.nibble.formats.DType;
 import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.quant.QuantSchemes;
+import dev.nibble.formats.quant.storage.GptqStorage;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -55,15 +58,64 @@ class RequantizeTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"nf4", "fp4:128:plain", "int8", "absmax8", "affine8:64", "bnb8-dynamic"})
+  @ValueSource(
+      strings = {
+        "nf4",
+        "fp4:128:plain",
+        "int8",
+        "absmax8",
+        "affine8:64",
+        "bnb8-dynamic",
+        "int4:g32:asym",
+        "fp8",
+        "fp8:plain"
+      })
   void equalsDequantizeThenQuantize(String first) throws IOException {
     quantize(request(QWEN, first), "once");
     dequantize(folder.resolve("once"), "plain");
-    for (String second : new String[] {"nf4", "int8"}) {
+    for (String second : new String[] {"nf4", "int8", "fp8"}) {
       quantize(request(folder.resolve("plain"), second), "expected-" + second);
       quantize(request(folder.resolve("once"), second).allowRequantize(true), "found-" + second);
       assertEqualTensors(folder.resolve("expected-" + second), folder.resolve("found-" + second));
     }
+  }
+
+  /// A source of ggml's blocks, put in GPTQ's order.
+  @Test
+  void ggufBecomesGptq() throws IOException {
+    quantize(request(QWEN, "gguf:q8_0"), "once.gguf");
+    dequantize(folder.resolve("once.gguf"), "plain.safetensors");
+    GptqStorage gptq = new GptqStorage(1);
+    Path config = QWEN.resolve("config.json");
+    quantize(
+        request(folder.resolve("plain.safetensors"), "int4:g32").storage(gptq).config(config),
+        "expected");
+    quantize(
+        request(folder.resolve("once.gguf"), "int4:g32")
+            .storage(gptq)
+            .config(config)
+            .allowRequantize(true),
+        "found");
+    assertEqualTensors(folder.resolve("expected"), folder.resolve("found"));
+    try (Checkpoint found = Checkpoints.open(folder.resolve("found"))) {
+      assertTrue(found.tensors().containsKey("transformer_blocks.0.attn.to_q.qweight"));
+    }
+    assertTrue(Files.exists(folder.resolve("found/quantize_config.json")));
+  }
+
+  /// What told of the source's GPTQ is not copied to an output that is none, wherever it stood.
+  @Test
+  void gptqOfOlderToolsBecomesNf4() throws IOException {
+    quantize(request(QWEN, "int4:g32").storage(new GptqStorage(1)), "once");
+    dequantize(folder.resolve("once"), "plain");
+    Files.copy(
+        QWEN.resolve("config.json"),
+        folder.resolve("once/config.json"),
+        StandardCopyOption.REPLACE_EXISTING);
+    quantize(request(folder.resolve("plain"), "nf4"), "expected");
+    quantize(request(folder.resolve("once"), "nf4").allowRequantize(true), "found");
+    assertEqualTensors(folder.resolve("expected"), folder.resolve("found"));
+    assertFalse(Files.exists(folder.resolve("found/quantize_config.json")));
   }
 
   @Test

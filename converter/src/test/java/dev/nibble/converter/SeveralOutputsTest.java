@@ -8,7 +8,10 @@ import dev.nibble.fixtures.Fixtures;
 import dev.nibble.formats.DType;
 import dev.nibble.formats.LittleEndian;
 import dev.nibble.formats.Shape;
+import dev.nibble.formats.model.ModelFamily.Dialect;
 import dev.nibble.formats.quant.QuantSchemes;
+import dev.nibble.formats.quant.storage.GptqStorage;
+import dev.nibble.formats.quant.storage.QuantStorage;
 import dev.nibble.formats.safetensors.SafetensorsLayout;
 import dev.nibble.formats.safetensors.SafetensorsWriter;
 import dev.nibble.formats.safetensors.TensorSpec;
@@ -19,6 +22,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentSkipListSet;
 import java.util.stream.Stream;
@@ -29,7 +33,7 @@ import org.junit.jupiter.api.io.TempDir;
 class SeveralOutputsTest {
   private static final Path ZIMAGE = Fixtures.path("models/emoji-zimage/transformer");
   private static final List<String> SCHEMES =
-      List.of("nf4", "int8", "affine8:64", "fp4:4096:plain");
+      List.of("nf4", "int8", "affine8:64", "fp8", "fp8:row", "int4:g32", "fp4:4096:plain");
 
   @TempDir Path folder;
 
@@ -69,6 +73,39 @@ class SeveralOutputsTest {
       // Every byte of the source is read once, not once for each output.
       assertEquals(Set.of(reports.getFirst().plan().bytesIn()), totals);
     }
+  }
+
+  /// A weight that one output looks at before it takes it, and that another puts in its own order.
+  @Test
+  void twoPassesAndOnePassOfOneRead() throws IOException {
+    List<ConversionPlan> plans = new ArrayList<>();
+    for (String set : List.of("alone", "together")) {
+      plans.clear();
+      plans.add(inFile(set, "fp8", Optional.empty()));
+      plans.add(inFile(set, "nf4", Optional.empty()));
+      plans.add(inFile(set, "int4:g32", Optional.of(new GptqStorage(1))));
+      if (set.equals("alone")) {
+        for (ConversionPlan plan : plans) {
+          converter.run(plan, ProgressListener.none(), new Cancellation());
+        }
+      }
+    }
+    converter.run(plans, ProgressListener.none(), new Cancellation());
+    assertEqualTrees(folder.resolve("alone"), folder.resolve("together"));
+  }
+
+  private ConversionPlan inFile(String set, String scheme, Optional<QuantStorage> storage)
+      throws IOException {
+    ConversionRequest.Builder request =
+        ConversionRequest.builder(ZIMAGE)
+            .scheme(QuantSchemes.parse(scheme))
+            .names(Dialect.ORIGINAL)
+            .form(ConversionRequest.OutputForm.FILE)
+            .output(folder.resolve(set).resolve(scheme.replace(':', '-') + ".safetensors"))
+            .threads(4)
+            .memoryBytes(1 << 20);
+    storage.ifPresent(request::storage);
+    return converter.plan(request.build());
   }
 
   /// Slices of whole rows of 2561 elements that are whole blocks of 4096 too are larger than the

@@ -1,8 +1,10 @@
 package dev.nibble.formats;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.nibble.formats.diffusers.ModelDirectory;
+import dev.nibble.formats.diffusers.QuantizationConfig;
 import dev.nibble.formats.io.JsonFile;
 import dev.nibble.formats.quant.storage.LogicalTensor;
 import dev.nibble.formats.quant.storage.QuantStorages;
@@ -28,6 +30,8 @@ public record OpenModel(
     Optional<ObjectNode> config,
     Optional<ModelDirectory.Model> directory)
     implements AutoCloseable {
+  private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
+
   /// Opens a file, an index, or a model directory. The caller closes.
   ///
   /// @throws UnsupportedException for a pipeline directory: name one of its components
@@ -42,10 +46,7 @@ public record OpenModel(
   @SuppressWarnings("MustBeClosedChecker")
   public static OpenModel open(Path path, Optional<Path> namedConfig) throws IOException {
     Optional<ModelDirectory.Model> directory = directory(path);
-    Optional<ObjectNode> config =
-        namedConfig.isPresent()
-            ? read(namedConfig)
-            : directory.isPresent() ? read(directory.get().config()) : besideFile(path);
+    Optional<ObjectNode> config = configuration(path, directory, namedConfig);
     Checkpoint checkpoint = Checkpoints.open(path);
     Arena parts = Arena.ofShared();
     try {
@@ -57,6 +58,23 @@ public record OpenModel(
       checkpoint.close();
       throw e;
     }
+  }
+
+  /// The `config.json` of a model, with what a file of GPTQ beside it says of its weights.
+  ///
+  /// @param path file, index, or directory
+  /// @param directory the same, if it is one
+  /// @param namedConfig as of {@link #open(Path, Optional)}
+  public static Optional<ObjectNode> configuration(
+      Path path, Optional<ModelDirectory.Model> directory, Optional<Path> namedConfig)
+      throws IOException {
+    return withGptqFile(
+        namedConfig.isPresent()
+            ? read(namedConfig)
+            : directory.isPresent() ? read(directory.get().config()) : besideFile(path),
+        directory.isPresent()
+            ? path.resolve(QuantizationConfig.GPTQ_FILE)
+            : path.resolveSibling(QuantizationConfig.GPTQ_FILE));
   }
 
   private static Optional<ModelDirectory.Model> directory(Path path) throws IOException {
@@ -72,6 +90,19 @@ public record OpenModel(
   private static Optional<ObjectNode> besideFile(Path file) throws IOException {
     Path config = file.resolveSibling("config.json");
     return read(Files.isRegularFile(config) ? Optional.of(config) : Optional.empty());
+  }
+
+  /// Older tools of GPTQ write its configuration into a file of its own.
+  private static Optional<ObjectNode> withGptqFile(Optional<ObjectNode> config, Path file)
+      throws IOException {
+    if (config.filter(QuantizationConfig::isIn).isPresent() || !Files.isRegularFile(file)) {
+      return config;
+    }
+    ObjectNode quantization = JsonFile.object(file);
+    if (!quantization.has("quant_method")) {
+      quantization.put("quant_method", "gptq");
+    }
+    return Optional.of(QuantizationConfig.with(config.orElseGet(JSON::objectNode), quantization));
   }
 
   private static Optional<ObjectNode> read(Optional<Path> config) throws IOException {

@@ -7,6 +7,8 @@ import dev.nibble.formats.safetensors.SafetensorsLayout;
 import dev.nibble.formats.safetensors.SafetensorsWriter;
 import dev.nibble.formats.safetensors.TensorSpec;
 import dev.nibble.runtime.cpu.CpuBackend;
+import dev.nibble.runtime.cuda.CudaBackend;
+import dev.nibble.runtime.cuda.CudaOptions;
 import dev.nibble.runtime.models.Denoiser;
 import dev.nibble.runtime.models.Denoisers;
 import dev.nibble.runtime.models.TrunkRunner;
@@ -26,12 +28,16 @@ import java.util.Map;
 public final class TransformerProbe {
   private TransformerProbe() {}
 
-  /// Arguments: the transformer's directory; a file with `latents` `[1, C, h, w]`, `caption` `[T,
-  /// D]` and `sigma` `[1]` in float32; the file to write `velocity` `[1, C, h, w]` to.
+  /// Arguments: `cpu` or `cuda`; the transformer's directory; a file with `latents` `[1, C, h, w]`,
+  /// `caption` `[T, D]` and `sigma` `[1]` in float32; the file to write `velocity` `[1, C, h, w]`
+  /// to.
   public static void main(String[] arguments) throws IOException {
-    Path directory = Path.of(arguments[0]);
-    TensorFile inputs = TensorFile.read(Path.of(arguments[1]));
-    try (Backend backend = new CpuBackend();
+    Path directory = Path.of(arguments[1]);
+    TensorFile inputs = TensorFile.read(Path.of(arguments[2]));
+    try (Backend backend =
+            arguments[0].equals("cuda")
+                ? CudaBackend.open(0, CudaOptions.DEFAULT)
+                : new CpuBackend();
         ComponentWeights weights =
             ComponentWeights.open(directory, backend.newWeights("transformer"));
         Ops ops = backend.newOps("probe")) {
@@ -44,7 +50,7 @@ public final class TransformerProbe {
           denoiser.condition(List.of(caption), latents.dim(2), latents.dim(3), ops);
       Tensor velocity =
           denoiser.predict(latents, inputs.values("sigma")[0], conditioning, TrunkRunner.ALL, ops);
-      write(Path.of(arguments[2]), velocity.shape(), ops.toHost(velocity));
+      write(Path.of(arguments[3]), velocity.shape(), ops.toHost(velocity));
     }
   }
 

@@ -41,10 +41,11 @@ sealed interface Quantization {
     }
     List<ConversionPlan> plans = new ArrayList<>();
     for (PipelineRequest request : requests) {
-      if (!request.components().isEmpty()) {
+      if (!request.components().isEmpty() || !request.storages().isEmpty()) {
         throw new ConversionException(
             request.each().source()
-                + ": is one model, not a pipeline: --component names parts of pipelines");
+                + ": is one model, not a pipeline: --component and --format NAME=F name parts of"
+                + " pipelines");
       }
       plans.add(converter.plan(request.each()));
     }

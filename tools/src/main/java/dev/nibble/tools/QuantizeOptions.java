@@ -145,7 +145,7 @@ final class QuantizeOptions {
         .toList();
   }
 
-  private PipelineRequest request(SchemeOptions.Wish wish, boolean dryRun) {
+  private PipelineRequest request(OutputWish wish, boolean dryRun) {
     ConversionRequest.Builder builder =
         ConversionRequest.builder(model)
             .schemes(wish.rules())
@@ -161,6 +161,7 @@ final class QuantizeOptions {
             .memoryBytes(machine.memoryBytes());
     wish.gguf().ifPresent(builder::gguf);
     wish.imatrix().ifPresent(builder::imatrix);
+    wish.storage().ifPresent(builder::storage);
     family.ifPresent(id -> builder.family(knownFamily(id)));
     names.ifPresent(name -> builder.names(dialect(name)));
     config.ifPresent(builder::config);
@@ -168,7 +169,7 @@ final class QuantizeOptions {
     dtype.ifPresent(name -> builder.keptDtype(floatType(spec, "--dtype", name, "bf16")));
     computeDtype.ifPresent(
         name -> builder.computeDtype(floatType(spec, "--compute-dtype", name, "bf16, f16, f32")));
-    return new PipelineRequest(builder.build(), wish.components());
+    return new PipelineRequest(builder.build(), wish.components(), wish.componentStorages());
   }
 
   /// Whether an output that exists may be replaced.

@@ -26,6 +26,7 @@ final class StoredSchemes {
   static Map<String, String> of(Map<String, TensorInfo> tensors) {
     StoredSchemes schemes = new StoredSchemes(tensors);
     tensors.values().forEach(schemes::label);
+    schemes.labels.putAll(StoredGrids.of(tensors));
     return schemes.labels;
   }
 
@@ -52,6 +53,14 @@ final class StoredSchemes {
   private String ofNibble(String weight) {
     if (tensors.containsKey(weight + NIBBLE + "codebook")) {
       return "bnb8-dynamic";
+    }
+    TensorInfo codes = tensors.get(weight);
+    if (codes != null && (codes.dtype() == DType.F8_E4M3 || codes.dtype() == DType.F8_E5M2)) {
+      return codes.dtype() == DType.F8_E4M3 ? "fp8" : "fp8-e5m2";
+    }
+    TensorInfo scale = tensors.get(weight + NIBBLE + "scale");
+    if (codes != null && codes.shape().rank() == 1 && scale != null && scale.dtype() != DType.F32) {
+      return "int packed";
     }
     return tensors.containsKey(weight + NIBBLE + "zero_point") ? "affine8" : "absmax8";
   }

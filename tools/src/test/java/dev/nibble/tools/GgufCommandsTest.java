@@ -63,6 +63,8 @@ class GgufCommandsTest {
     "--gguf Q9_0, '--gguf takes Q4_0,'",
     "--gguf Q8_0 --nf4, two schemes for every layer",
     "--nf4 --imatrix x.dat, --imatrix belongs to --gguf",
+    "--gguf Q8_0 --format gptq, --format is about safetensors files",
+    "--scheme gguf:q8_0 --format awq, --format is about safetensors files",
     "--scheme gguf:q9, 'nibble writes q4_0,'"
   })
   void wrongUsageIsSaid(String options, String part) {

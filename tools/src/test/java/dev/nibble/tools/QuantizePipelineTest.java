@@ -171,8 +171,43 @@ class QuantizePipelineTest {
       assertEquals(2, run.code(), run.err());
       assertTrue(run.lastErrorLine().contains("--component"), run.err());
     }
-    assertRefused(1, "--component names parts of pipelines", "--component", "transformer=nf4");
+    assertRefused(
+        1,
+        "--component and --format NAME=F name parts of pipelines",
+        "--component",
+        "transformer=nf4");
     assertRefused(2, "names 'vae' twice", "--component", "vae=nf4", "--component", "vae=keep");
+  }
+
+  @Test
+  void formatsMayBeOfOneComponent() throws Exception {
+    Path output = folder.resolve("z");
+    done(
+        "quantize",
+        PIPELINE,
+        "--nf4",
+        "--component",
+        "text_encoder=int4:g32",
+        "--format",
+        "text_encoder=gptq",
+        "-q",
+        "-o",
+        output);
+    String encoder = done("inspect", output.resolve("text_encoder")).out();
+    assertTrue(encoder.contains(".mlp.up_proj.qweight"), encoder);
+    String transformer = done("inspect", output.resolve("transformer")).out();
+    assertTrue(transformer.contains(".absmax"), transformer);
+    Object[] drawing = {"generate", output, "--prompt", "red apple", "--seed", "1000", "-q"};
+    done(with(drawing, "--steps", "4", "-o", folder.resolve("drawn.png")));
+  }
+
+  @Test
+  void formatsAreSpelledFormatOrNameAndFormat() {
+    for (String wrong : List.of("=gptq", "text_encoder=", "text_encoder=exl2")) {
+      assertRefused(2, "--format takes", "--nf4", "--format", wrong);
+    }
+    assertRefused(2, "--format is given twice", "--nf4", "--format", "awq", "--format", "gptq");
+    assertRefused(2, "give a scheme, or leave it out", "--names", "original", "--format", "gptq");
   }
 
   @Test

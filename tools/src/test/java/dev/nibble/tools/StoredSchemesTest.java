@@ -1,10 +1,12 @@
 package dev.nibble.tools;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.nibble.fixtures.Fixtures;
 import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -24,7 +26,9 @@ class StoredSchemesTest {
     "absmax8:48, absmax8, 1",
     "affine8, affine8, 2",
     "affine8:80, affine8, 3",
-    "bnb8-dynamic, bnb8-dynamic, 3"
+    "bnb8-dynamic, bnb8-dynamic, 3",
+    "int4:g100, int packed, 2",
+    "fp8-e5m2:row, fp8-e5m2, 2"
   })
   void labelsCodesAndStatistics(String scheme, String label, int statistics) throws Exception {
     Path output = folder.resolve("out.safetensors");
@@ -33,16 +37,53 @@ class StoredSchemesTest {
     assertEquals(0, run.code(), run.err());
     JsonNode tensors =
         CommandRun.of("inspect", output, LAYER + ".*", "--json").json().get("tensors");
+    assertEquals(
+        statistics, statistics(tensors, LAYER + ".weight", label), tensors.toPrettyString());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "int4:g64, gptq, qweight, int4 gptq, 3",
+    "int8:g64, gptq, qweight, int8 gptq, 3",
+    "int4:g64, awq, qweight, int4 awq, 2",
+    "int4:g64:asym, compressed-tensors, weight_packed, int packed, 3",
+    "fp8:row, compressed-tensors, weight, fp8, 1",
+    "fp8, comfyui, weight, fp8, 2",
+    "fp8-e5m2, scaled-fp8, weight, fp8-e5m2, 1"
+  })
+  void labelsFormatsOfOthers(
+      String scheme, String format, String codes, String label, int statistics) throws Exception {
+    Path output = folder.resolve("out.safetensors");
+    Path model = Fixtures.path("models/emoji-zimage/text_encoder");
+    CommandRun run =
+        CommandRun.of(
+            "quantize", model, "--scheme", scheme, "--format", format, "-q", "-o", output);
+    assertEquals(0, run.code(), run.err());
+    String layer = "model.layers.1.mlp.up_proj";
+    JsonNode tensors =
+        CommandRun.of("inspect", output, layer + ".*", "--json").json().get("tensors");
+    assertEquals(
+        statistics, statistics(tensors, layer + "." + codes, label), tensors.toPrettyString());
+  }
+
+  @Test
+  void formatsThatAreNotThereAreListed() {
+    CommandRun run =
+        CommandRun.of("quantize", "model", "--scheme", "int4", "--format", "exl2", "-o", "x/");
+    assertEquals(2, run.code());
+    assertTrue(run.err().contains("gptq_v2") && run.err().contains("exl2"), run.err());
+  }
+
+  /// Counts statistics; every tensor but the codes and a bias must be one.
+  private static int statistics(JsonNode tensors, String codes, String label) {
     int found = 0;
     for (JsonNode tensor : tensors) {
       String name = tensor.get("name").textValue();
       String expected =
-          name.equals(LAYER + ".weight")
-              ? label
-              : name.equals(LAYER + ".bias") ? "none" : label + " statistics";
+          name.equals(codes) ? label : name.endsWith(".bias") ? "none" : label + " statistics";
       assertEquals(expected, tensor.get("scheme").textValue(), name);
       found += expected.endsWith("statistics") ? 1 : 0;
     }
-    assertEquals(statistics, found, tensors.toPrettyString());
+    return found;
   }
 }

@@ -16,8 +16,11 @@ import dev.nibble.formats.CheckpointFile;
 import dev.nibble.formats.CheckpointWriter;
 import dev.nibble.formats.DType;
 import dev.nibble.formats.OpenModel;
+import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.diffusers.ModelDirectory;
+import dev.nibble.formats.diffusers.QuantizationConfig;
 import dev.nibble.formats.io.PendingOutput;
+import dev.nibble.formats.quant.storage.ComfyStorage;
 import dev.nibble.formats.quant.storage.LogicalTensor;
 import dev.nibble.formats.safetensors.ShardIndex;
 import java.io.IOException;
@@ -106,6 +109,12 @@ public final class DequantizeRun {
     boolean found = false;
     for (LogicalTensor logical : source.tensors().values()) {
       switch (logical) {
+        case LogicalTensor.Dense dense when isFp8(dense.info()) -> {
+          plans.add(
+              new TensorPlan.Cast(
+                  SourceTensor.of(dense), request.dtype().orElse(DType.BF16), "8-bit floats"));
+          found = true;
+        }
         case LogicalTensor.Dense dense ->
             plans.add(new TensorPlan.Keep(SourceTensor.of(dense), "not quantized"));
         case LogicalTensor.Quantized quantized -> {
@@ -120,6 +129,11 @@ public final class DequantizeRun {
           request.source() + ": holds no quantized weight, there is nothing to dequantize");
     }
     return plans;
+  }
+
+  /// Whether a tensor was cast to an 8-bit float without a scale, which no model computes in.
+  private static boolean isFp8(TensorInfo info) {
+    return info.dtype() == DType.F8_E4M3 || info.dtype() == DType.F8_E5M2;
   }
 
   private List<DequantizeReport.Tensor> tensors(OpenModel source, List<TensorPlan> plans) {
@@ -186,7 +200,8 @@ public final class DequantizeRun {
               ? OutputFile.shards(base, plans, request.maxShardBytes())
               : List.of(new OutputFile(String.valueOf(target.getFileName()), plans));
       Map<String, String> metadata = new LinkedHashMap<>(Provenance.kept(source.checkpoint()));
-      metadata.remove(Provenance.KEY); // it tells of quantized tensors
+      metadata.remove(Provenance.KEY); // these tell of quantized tensors
+      metadata.remove(ComfyStorage.METADATA);
       metadata.putIfAbsent("format", "pt");
       List<ShardPlan> shards = new ArrayList<>();
       files.forEach(file -> shards.add(ShardPlan.of(file, metadata)));
@@ -224,8 +239,13 @@ public final class DequantizeRun {
     }
 
     private Job job(TensorPlan plan, CheckpointWriter writer) {
-      Sink copy = new CopySink(plan.source(), writer);
-      return new TensorJob(source, plan.source(), List.of(copy), budget.sliceBytes());
+      boolean rounded =
+          plan instanceof TensorPlan.Cast cast && cast.source().dtype() != cast.target();
+      Sink sink =
+          rounded
+              ? new CastSink((TensorPlan.Cast) plan, writer)
+              : new CopySink(plan.source(), writer);
+      return new TensorJob(source, plan.source(), List.of(sink), budget.sliceBytes());
     }
 
     private void writeOthers(String base, List<ShardPlan> shards, long bytes) throws IOException {
@@ -239,6 +259,9 @@ public final class DequantizeRun {
       }
       for (Path other : source.directory().map(ModelDirectory.Model::others).orElse(List.of())) {
         Path name = other.getFileName();
+        if (name.toString().equals(QuantizationConfig.GPTQ_FILE)) {
+          continue;
+        }
         Files.copy(other, output.path().resolve(name));
         outputs.add(target.resolve(name));
       }

@@ -1,6 +1,7 @@
 package dev.nibble.converter.internal;
 
 import dev.nibble.converter.ConversionPlan;
+import dev.nibble.formats.diffusers.QuantizationConfig;
 import dev.nibble.formats.safetensors.ShardIndex;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -33,6 +34,9 @@ final class DirectoryFiles {
     Optional<String> configuration = plan.configuration();
     if (configuration.isPresent()) {
       Files.writeString(folder.resolve(CONFIGURATION), configuration.get());
+      for (Map.Entry<String, String> twin : twins().entrySet()) {
+        Files.writeString(folder.resolve(twin.getKey()), twin.getValue());
+      }
     }
     if (shards.size() > 1) {
       index(shards, tensorBytes).write(folder.resolve(indexName()));
@@ -45,11 +49,16 @@ final class DirectoryFiles {
     plan.copied().keySet().forEach(name -> paths.add(plan.target().resolve(name)));
     if (plan.configuration().isPresent()) {
       paths.add(plan.target().resolve(CONFIGURATION));
+      twins().keySet().forEach(name -> paths.add(plan.target().resolve(name)));
     }
     if (shards.size() > 1) {
       paths.add(plan.target().resolve(indexName()));
     }
     return paths;
+  }
+
+  private Map<String, String> twins() {
+    return plan.configuration().map(QuantizationConfig::twins).orElse(Map.of());
   }
 
   private String indexName() {

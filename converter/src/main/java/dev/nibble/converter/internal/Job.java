@@ -21,6 +21,15 @@ interface Job {
   /// Source bytes of that many units, for progress.
   long sourceBytes(long units);
 
+  /// Whether {@link #survey} must have seen all units before {@link #run} may take the first; known
+  /// after {@link #start()}.
+  default boolean surveys() {
+    return false;
+  }
+
+  /// Looks at units `[begin, begin + count)`, cut as for {@link #run}.
+  default void survey(long begin, long count, MemorySegment buffer) {}
+
   /// Makes ready, on the worker that takes the first slice; no slice runs before it returns.
   default void start() {}
 

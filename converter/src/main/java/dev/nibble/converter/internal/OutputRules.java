@@ -1,6 +1,7 @@
 package dev.nibble.converter.internal;
 
 import dev.nibble.converter.ConversionException;
+import dev.nibble.formats.diffusers.QuantizationConfig;
 import dev.nibble.formats.io.IoErrors;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -49,8 +50,7 @@ public final class OutputRules {
     try (Stream<Path> entries = Files.list(directory)) {
       for (Path entry : entries.sorted().toList()) {
         String name = String.valueOf(entry.getFileName());
-        boolean ours =
-            name.equals("config.json") || others.contains(name) || isWeights(name, baseName);
+        boolean ours = others.contains(name) || isConfiguration(name) || isWeights(name, baseName);
         if (!ours || !Files.isRegularFile(entry)) {
           throw lost(directory, name);
         }
@@ -78,7 +78,7 @@ public final class OutputRules {
         boolean ours =
             copied.contains(name)
                 || converted.containsKey(name)
-                || (base != null && (file.equals("config.json") || isWeights(file, base)));
+                || (base != null && (isConfiguration(file) || isWeights(file, base)));
         if (!ours || !Files.isRegularFile(entry)) {
           throw lost(directory, name);
         }
@@ -95,6 +95,10 @@ public final class OutputRules {
             + name
             + "', which is no file of this output, so --force does not replace it: choose another"
             + " -o, or move that file away");
+  }
+
+  private static boolean isConfiguration(String name) {
+    return name.equals("config.json") || name.equals(QuantizationConfig.GPTQ_FILE);
   }
 
   private static boolean isWeights(String name, String baseName) {

@@ -11,6 +11,9 @@ import dev.nibble.formats.Checkpoint;
 import dev.nibble.formats.CheckpointFile;
 import dev.nibble.formats.gguf.GgufCheckpoint;
 import dev.nibble.formats.gguf.GgufValue;
+import dev.nibble.formats.quant.QuantScheme;
+import dev.nibble.formats.quant.storage.ComfyStorage;
+import dev.nibble.formats.quant.storage.QuantStorage;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -21,6 +24,7 @@ import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SequencedMap;
 
 /// What an output file says about its origin, under the metadata key `nibble`: tool, version,
 /// options, the sources' names, sizes and hashes, and what was done to each tensor. No time, host,
@@ -28,9 +32,6 @@ import java.util.Map;
 public final class Provenance {
   /// Metadata key of the record.
   public static final String KEY = "nibble";
-
-  /// Describes quantized layers of the source, which the output holds otherwise.
-  private static final String COMFY_METADATA = "_quantization_metadata";
 
   private static final long HASH_CHUNK = 1L << 26;
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -77,11 +78,27 @@ public final class Provenance {
       throws IOException {
     Map<String, String> metadata = new LinkedHashMap<>(source);
     if (plan.tensors().stream().anyMatch(tensor -> tensor.source().quantized())) {
-      metadata.remove(COMFY_METADATA);
+      metadata.remove(ComfyStorage.METADATA); // the output holds them otherwise
     }
     metadata.putIfAbsent("format", "pt");
+    weights(file.tensors())
+        .forEach((storage, weights) -> metadata.putAll(storage.metadata(weights)));
     metadata.put(KEY, JSON.writeValueAsString(record(file)));
     return metadata;
+  }
+
+  /// The quantized weights of each storage.
+  private static Map<QuantStorage, SequencedMap<String, QuantScheme>> weights(
+      List<TensorPlan> tensors) {
+    Map<QuantStorage, SequencedMap<String, QuantScheme>> weights = new LinkedHashMap<>();
+    for (TensorPlan tensor : tensors) {
+      if (tensor instanceof TensorPlan.Quantize weight) {
+        weights
+            .computeIfAbsent(weight.storage(), _ -> new LinkedHashMap<>())
+            .put(weight.source().name(), weight.quantScheme());
+      }
+    }
+    return weights;
   }
 
   private ObjectNode record(OutputFile file) {
@@ -94,6 +111,7 @@ public final class Provenance {
     }
     request.gguf().ifPresent(mix -> options.put("gguf", mix.name()));
     request.imatrix().ifPresent(path -> options.put("imatrix", String.valueOf(path.getFileName())));
+    request.storage().ifPresent(storage -> options.put("format", storage.id()));
     request.skip().forEach(options.putArray("skip")::add);
     request.only().forEach(options.putArray("only")::add);
     options.put("keep_sensitive", request.keepSensitive()).put("family", plan.family());

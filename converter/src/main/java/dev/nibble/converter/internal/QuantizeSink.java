@@ -11,20 +11,23 @@ import dev.nibble.formats.Text;
 import dev.nibble.formats.gguf.ImportanceMatrix;
 import dev.nibble.formats.quant.FourBit;
 import dev.nibble.formats.quant.GgmlBlock;
+import dev.nibble.formats.quant.GroupedInt;
 import dev.nibble.formats.quant.Part;
+import dev.nibble.formats.quant.PartLayout;
 import dev.nibble.formats.quant.QuantError;
 import dev.nibble.formats.quant.WeightEncoder;
 import dev.nibble.formats.quant.storage.StoredTensor;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
-/// Quantizes one weight: codes are written slice by slice, the statistics at the end.
+/// Quantizes one weight: codes are written slice by slice, the statistics at the end. Codes that
+/// the storage does not keep in the order of the weight are collected in the memory for statistics,
+/// which is bounded, and written at the end too.
 final class QuantizeSink implements Sink {
   /// Where results go, and what this weight may use.
   ///
@@ -45,8 +48,10 @@ final class QuantizeSink implements Sink {
   private final TensorPlan.Quantize plan;
   private final CheckpointWriter target;
   private final Context context;
+  private final PartLayout layout;
   private StatisticsPool.@Nullable Lease lease;
   private @Nullable WeightEncoder encoder;
+  private @Nullable MemorySegment collected;
 
   QuantizeSink(
       Checkpoint source, TensorPlan.Quantize plan, CheckpointWriter target, Context context) {
@@ -54,11 +59,12 @@ final class QuantizeSink implements Sink {
     this.plan = plan;
     this.target = target;
     this.context = context;
+    this.layout = plan.storage().layout(plan.quantScheme());
   }
 
   @Override
   public long alignment() {
-    return Math.max(1, plan.quantScheme().sliceAlignment(plan.source().shape()));
+    return layout.sliceAlignment(plan.quantScheme(), plan.source().shape());
   }
 
   @Override
@@ -76,6 +82,12 @@ final class QuantizeSink implements Sink {
         plan.quantScheme() instanceof GgmlBlock block
             ? block.encoder(shape, dtype, memory, importance(block, shape))
             : plan.quantScheme().encoder(shape, dtype, memory);
+    collected = layout.isInOrder() ? null : memory.allocate(codeBytes(), Integer.BYTES);
+  }
+
+  /// Of the whole weight.
+  private long codeBytes() {
+    return plan.quantScheme().codeBytes(plan.source().shape().elements());
   }
 
   /// Of each column; rows that are cut anew have no columns of the weight.
@@ -83,6 +95,16 @@ final class QuantizeSink implements Sink {
     return block.type().fits(shape)
         ? context.imatrix().flatMap(matrix -> matrix.of(plan.source().name(), shape))
         : Optional.empty();
+  }
+
+  @Override
+  public boolean surveys() {
+    return started(encoder).surveys();
+  }
+
+  @Override
+  public void survey(long begin, long count, MemorySegment slice) {
+    started(encoder).survey(begin, count, slice);
   }
 
   @Override
@@ -94,11 +116,14 @@ final class QuantizeSink implements Sink {
     if (!context.allowNonFinite()) {
       requireFinite(running.nonFinite());
     }
-    StoredTensor stored = plan.stored().getFirst();
-    if (((StoredTensor.PartContent) stored.content()).flipSignBit()) {
-      flipSignBits(codes);
+    MemorySegment whole = collected;
+    if (whole == null) {
+      layout.arrangeInPlace(codes);
+      target.write(plan.stored().getFirst().name(), plan.quantScheme().codeBytes(begin), codes);
+    } else {
+      GroupedInt scheme = (GroupedInt) plan.quantScheme();
+      layout.putCodes(scheme, plan.source().shape(), begin, count, codes, whole);
     }
-    target.write(stored.name(), plan.quantScheme().codeBytes(begin), codes);
   }
 
   private void requireFinite(OptionalLong element) {
@@ -124,12 +149,6 @@ final class QuantizeSink implements Sink {
         + "'";
   }
 
-  private static void flipSignBits(MemorySegment bytes) {
-    for (long i = 0; i < bytes.byteSize(); i++) {
-      bytes.set(ValueLayout.JAVA_BYTE, i, (byte) (bytes.get(ValueLayout.JAVA_BYTE, i) ^ 0x80));
-    }
-  }
-
   @Override
   public void finish() throws IOException {
     WeightEncoder running = started(encoder);
@@ -139,7 +158,11 @@ final class QuantizeSink implements Sink {
     } catch (NibbleException e) {
       throw new ConversionException(where() + ": " + e.getMessage(), e);
     }
-    long bytesOut = plan.quantScheme().codeBytes(plan.source().shape().elements());
+    long bytesOut = codeBytes();
+    MemorySegment whole = collected;
+    if (whole != null) {
+      target.write(plan.stored().getFirst().name(), 0, whole.asSlice(0, bytesOut));
+    }
     for (StoredTensor stored : plan.stored()) {
       bytesOut += store(stored, parts);
     }
@@ -147,6 +170,7 @@ final class QuantizeSink implements Sink {
     // After a failure the pool gives back what this lease holds.
     started(lease).close();
     encoder = null;
+    collected = null;
     lease = null;
   }
 
@@ -155,10 +179,13 @@ final class QuantizeSink implements Sink {
     return switch (stored.content()) {
       case StoredTensor.PartContent part when part.part() == Part.CODES -> 0;
       case StoredTensor.PartContent part -> {
-        MemorySegment bytes = started(parts.get(part.part()));
-        if (part.flipSignBit()) {
-          flipSignBits(bytes);
-        }
+        MemorySegment bytes =
+            layout.arrange(
+                part.part(),
+                plan.quantScheme(),
+                plan.source().shape(),
+                started(parts.get(part.part())),
+                started(lease));
         target.write(stored.name(), 0, bytes);
         yield bytes.byteSize();
       }

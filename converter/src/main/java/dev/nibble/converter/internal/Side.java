@@ -130,6 +130,8 @@ sealed interface Side {
     public boolean sameBytes(Side other) {
       if (!(other instanceof Quantized quantized)
           || !quantized.tensor.scheme().equals(tensor.scheme())
+          || quantized.tensor.layout() != tensor.layout()
+          || !quantized.tensor.parts().keySet().equals(tensor.parts().keySet())
           || quantized.tensor.dtype() != tensor.dtype()) {
         return false;
       }

@@ -15,6 +15,15 @@ interface Sink {
   /// Makes ready; no slice comes before it returns.
   default void start() {}
 
+  /// Whether {@link #survey} must have seen all elements before {@link #accept} may take the first;
+  /// known after {@link #start()}.
+  default boolean surveys() {
+    return false;
+  }
+
+  /// Looks at elements `[begin, begin + count)`; their bytes as of {@link #accept}.
+  default void survey(long begin, long count, MemorySegment source) {}
+
   /// Takes elements `[begin, begin + count)`.
   ///
   /// @param source their bytes, in the tensor's dtype

@@ -11,11 +11,17 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /// Runs jobs slice by slice on a fixed number of threads, in the order given, which is the order of
 /// the source file: reading stays sequential, and only as many tensors as there are threads are in
 /// work.
+///
+/// A job that surveys its units first is passed over twice. Its second pass waits for the last
+/// slices of the first one, for no longer than a slice takes; what waits goes on when something
+/// fails.
 ///
 /// The first failure stops all workers at their next slice and is thrown to the caller; so does a
 /// cancellation. Workers are never interrupted: an interrupt closes a file channel under its other
@@ -62,12 +68,19 @@ final class SlicePipeline {
     }
   }
 
-  /// A job with the count of its slices still to do.
-  private record Work(Job job, AtomicLong slicesLeft) {}
+  /// A job with the count of its slices still to do in the pass at hand.
+  private record Work(Job job, AtomicLong slicesLeft, boolean survey) {
+    static Work of(Job job, boolean survey) {
+      long slices = Math.max(1, Math.ceilDiv(job.units(), job.unitsPerSlice()));
+      return new Work(job, new AtomicLong(slices), survey);
+    }
+  }
 
   private record Slice(Work work, long begin, long count) {}
 
   private final class Run {
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Condition surveyed = lock.newCondition();
     private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
     private final Iterator<? extends Job> jobs;
     private final long bufferBytes;
@@ -86,48 +99,105 @@ final class SlicePipeline {
       try (Arena arena = Arena.ofConfined()) {
         MemorySegment buffer = arena.allocate(Math.max(bufferBytes, 1), 64);
         for (Slice slice = take(); slice != null; slice = take()) {
-          Job job = slice.work().job();
-          if (slice.count() > 0) {
-            job.run(slice.begin(), slice.count(), buffer);
+          if (slice.work().survey()) {
+            survey(slice, buffer);
+          } else {
+            run(slice, buffer);
           }
-          if (slice.work().slicesLeft().decrementAndGet() == 0) {
-            job.finish();
-          }
-          report(job, slice.count());
         }
       } catch (Throwable e) { // whatever it is, the caller must hear of it: this thread ends here
         failure.compareAndSet(null, e);
+        wakeAll();
       }
     }
 
-    private synchronized @Nullable Slice take() {
-      if (cancellation.isCancelled()) {
-        failure.compareAndSet(null, new ConversionCancelledException());
+    private void survey(Slice slice, MemorySegment buffer) {
+      if (slice.count() > 0) {
+        slice.work().job().survey(slice.begin(), slice.count(), buffer);
       }
-      if (failure.get() != null) {
-        return null;
+      if (slice.work().slicesLeft().decrementAndGet() == 0) {
+        wakeAll();
       }
-      Work work = current;
-      if (work == null) {
-        if (!jobs.hasNext()) {
-          return null;
+    }
+
+    private void run(Slice slice, MemorySegment buffer) throws IOException {
+      Job job = slice.work().job();
+      if (slice.count() > 0) {
+        job.run(slice.begin(), slice.count(), buffer);
+      }
+      if (slice.work().slicesLeft().decrementAndGet() == 0) {
+        job.finish();
+      }
+      report(job, slice.count());
+    }
+
+    private void wakeAll() {
+      lock.lock();
+      try {
+        surveyed.signalAll();
+      } finally {
+        lock.unlock();
+      }
+    }
+
+    private @Nullable Slice take() {
+      lock.lock();
+      try {
+        if (cancellation.isCancelled()) {
+          failure.compareAndSet(null, new ConversionCancelledException());
         }
-        Job job = jobs.next();
-        job.start();
-        long slices = Math.max(1, Math.ceilDiv(job.units(), job.unitsPerSlice()));
-        work = new Work(job, new AtomicLong(slices));
-        next = 0;
+        return failure.get() == null ? next() : null;
+      } finally {
+        lock.unlock();
+      }
+    }
+
+    private @Nullable Slice next() {
+      Work work = current();
+      if (work == null) {
+        return null;
       }
       long begin = next;
       long count = Math.min(work.job().unitsPerSlice(), work.job().units() - begin);
       next = begin + count;
-      current = next >= work.job().units() ? null : work;
+      current = next >= work.job().units() && !work.survey() ? null : work;
       return new Slice(work, begin, count);
     }
 
-    private synchronized void report(Job job, long units) {
-      doneBytes += job.sourceBytes(units);
-      listener.progress(job.tensor(), doneBytes, totalBytes);
+    /// The work whose slices are handed out, or null at the end or after a failure. Called with the
+    /// lock, which waiting lets go of.
+    private @Nullable Work current() {
+      Work work = current;
+      while (work != null && work.survey() && next >= work.job().units()) {
+        if (failure.get() != null) {
+          return null;
+        }
+        if (work.slicesLeft().get() == 0) {
+          work = Work.of(work.job(), false);
+          next = 0;
+          current = work;
+        } else {
+          surveyed.awaitUninterruptibly();
+          work = current;
+        }
+      }
+      if (work == null && jobs.hasNext()) {
+        Job job = jobs.next();
+        job.start();
+        work = Work.of(job, job.surveys());
+        next = 0;
+      }
+      return work;
+    }
+
+    private void report(Job job, long units) {
+      lock.lock();
+      try {
+        doneBytes += job.sourceBytes(units);
+        listener.progress(job.tensor(), doneBytes, totalBytes);
+      } finally {
+        lock.unlock();
+      }
     }
 
     void rethrow() throws IOException {

@@ -8,7 +8,7 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// One tensor of the source on its way into one or more outputs: each slice is read once, and given
-/// to all.
+/// to all; twice, where one of them surveys the tensor first.
 final class TensorJob implements Job {
   private static final long CACHE_LINE = 64;
 
@@ -88,16 +88,35 @@ final class TensorJob implements Job {
   }
 
   @Override
-  public void run(long begin, long count, MemorySegment buffer) throws IOException {
-    TensorReader running = reader;
-    if (running == null) {
-      throw new AssertionError("a slice of " + tensor.name() + " before its start");
+  public boolean surveys() {
+    return sinks.stream().anyMatch(Sink::surveys);
+  }
+
+  @Override
+  public void survey(long begin, long count, MemorySegment buffer) {
+    MemorySegment slice = started().read(begin, count, buffer);
+    for (Sink sink : sinks) {
+      if (sink.surveys()) {
+        sink.survey(begin, count, slice);
+      }
     }
-    MemorySegment slice = running.read(begin, count, buffer);
+  }
+
+  @Override
+  public void run(long begin, long count, MemorySegment buffer) throws IOException {
+    MemorySegment slice = started().read(begin, count, buffer);
     MemorySegment rest = buffer.asSlice(readBytes(Math.min(elementsPerSlice, units())));
     for (Sink sink : sinks) {
       sink.accept(begin, count, slice, rest);
     }
+  }
+
+  private TensorReader started() {
+    TensorReader running = reader;
+    if (running == null) {
+      throw new AssertionError("a slice of " + tensor.name() + " before its start");
+    }
+    return running;
   }
 
   @Override

@@ -1,23 +1,26 @@
 package dev.nibble.formats.diffusers;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.nibble.formats.DType;
 import dev.nibble.formats.internal.PythonJson;
 import dev.nibble.formats.internal.TorchDtype;
-import dev.nibble.formats.quant.AbsmaxInt8;
-import dev.nibble.formats.quant.AffineInt8;
 import dev.nibble.formats.quant.FourBit;
 import dev.nibble.formats.quant.LlmInt8;
 import dev.nibble.formats.quant.QuantScheme;
+import dev.nibble.formats.quant.storage.AwqStorage;
 import dev.nibble.formats.quant.storage.BitsAndBytesStorage;
+import dev.nibble.formats.quant.storage.ComfyStorage;
 import dev.nibble.formats.quant.storage.CompressedTensorsStorage;
 import dev.nibble.formats.quant.storage.GgufStorage;
+import dev.nibble.formats.quant.storage.GptqStorage;
 import dev.nibble.formats.quant.storage.NibbleStorage;
+import dev.nibble.formats.quant.storage.PlainStorage;
 import dev.nibble.formats.quant.storage.QuantStorage;
-import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -33,6 +36,9 @@ import java.util.SequencedMap;
 /// `QuantizationConfig`, August 2026.
 public final class QuantizationConfig {
   private static final String KEY = "quantization_config";
+
+  /// The file in which GPTQ's own tools look for what `config.json` says of it.
+  public static final String GPTQ_FILE = "quantize_config.json";
 
   private QuantizationConfig() {}
 
@@ -54,7 +60,11 @@ public final class QuantizationConfig {
     }
     return switch (storage) {
       case BitsAndBytesStorage _ -> bitsAndBytes(modules.values(), kept, computeDtype);
-      case CompressedTensorsStorage _ -> compressedTensors(modules, kept);
+      case CompressedTensorsStorage _ -> CompressedTensorsConfig.of(modules, kept);
+      case GptqStorage gptq -> GridConfig.gptq(gptq, modules.values(), kept);
+      case AwqStorage _ -> GridConfig.awq(modules.values(), kept);
+      case ComfyStorage _, PlainStorage _ ->
+          throw new IllegalArgumentException(storage.id() + " needs no configuration");
       case NibbleStorage own -> nibble(own, modules.values(), kept);
       case GgufStorage _ -> throw new IllegalArgumentException("a GGUF file describes itself");
     };
@@ -65,9 +75,31 @@ public final class QuantizationConfig {
   ///
   /// @param config the source's configuration; not changed
   public static String merge(ObjectNode config, ObjectNode quantization) {
+    return PythonJson.sortedAndIndented(with(config, quantization));
+  }
+
+  /// A configuration with that `quantization_config`.
+  ///
+  /// @param config not changed
+  public static ObjectNode with(ObjectNode config, ObjectNode quantization) {
     ObjectNode merged = config.deepCopy();
     merged.set(KEY, quantization);
-    return PythonJson.sortedAndIndented(merged);
+    return merged;
+  }
+
+  /// Files beside a `config.json` that repeat its `quantization_config` for tools that look there,
+  /// by name.
+  ///
+  /// @param config a text of {@link #merge}
+  public static Map<String, String> twins(String config) {
+    try {
+      JsonNode quantization = new ObjectMapper().readTree(config).path(KEY);
+      return quantization.path("quant_method").asText().equals("gptq")
+          ? Map.of(GPTQ_FILE, PythonJson.sortedAndIndented(quantization))
+          : Map.of();
+    } catch (JsonProcessingException e) {
+      throw new IllegalArgumentException("a configuration that is no JSON", e);
+    }
   }
 
   /// The text of a `config.json` whose weights are not quantized, formatted in the same way.
@@ -130,64 +162,6 @@ public final class QuantizationConfig {
     return best;
   }
 
-  private static ObjectNode compressedTensors(
-      SequencedMap<String, QuantScheme> modules, List<String> kept) {
-    Map<QuantScheme, List<String>> groups = new LinkedHashMap<>();
-    modules.forEach(
-        (module, scheme) -> groups.computeIfAbsent(scheme, _ -> new ArrayList<>()).add(module));
-    ObjectNode json = JsonNodeFactory.instance.objectNode();
-    ObjectNode configGroups = json.putObject("config_groups");
-    int index = 0;
-    for (Map.Entry<QuantScheme, List<String>> group : groups.entrySet()) {
-      // One scheme is for all linear layers but the ignored; of several each lists its own.
-      List<String> targets = groups.size() == 1 ? List.of("Linear") : group.getValue();
-      configGroups.set("group_" + index++, group(group.getKey(), targets));
-    }
-    json.put("format", "int-quantized");
-    json.putNull("global_compression_ratio");
-    json.set("ignore", strings(kept));
-    json.putNull("kv_cache_scheme");
-    json.put("quant_method", "compressed-tensors");
-    json.put("quantization_status", "compressed");
-    return json;
-  }
-
-  private static ObjectNode group(QuantScheme scheme, List<String> targets) {
-    ObjectNode group = JsonNodeFactory.instance.objectNode();
-    // Left to itself the library takes weight-only int8 for its packed format.
-    group.put("format", "int-quantized");
-    group.putNull("input_activations");
-    group.putNull("output_activations");
-    group.set("targets", strings(targets));
-    group.set("weights", weights(scheme));
-    return group;
-  }
-
-  private static ObjectNode weights(QuantScheme scheme) {
-    int blockSize =
-        switch (scheme) {
-          case AbsmaxInt8 absmax -> absmax.blockSize();
-          case AffineInt8 affine -> affine.blockSize();
-          default -> throw new IllegalArgumentException("compressed-tensors has no " + scheme.id());
-        };
-    ObjectNode weights = JsonNodeFactory.instance.objectNode();
-    weights.putNull("actorder");
-    weights.putNull("block_structure");
-    weights.put("dynamic", false);
-    if (blockSize == 0) {
-      weights.putNull("group_size");
-    } else {
-      weights.put("group_size", blockSize);
-    }
-    weights.put("num_bits", 8);
-    weights.put("observer", "minmax");
-    weights.putObject("observer_kwargs");
-    weights.put("strategy", blockSize == 0 ? "channel" : "group");
-    weights.put("symmetric", scheme instanceof AbsmaxInt8);
-    weights.put("type", "int");
-    return weights;
-  }
-
   private static ObjectNode nibble(
       NibbleStorage storage, Collection<QuantScheme> schemes, List<String> kept) {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
@@ -198,11 +172,11 @@ public final class QuantizationConfig {
     return json;
   }
 
-  private static String ids(Collection<QuantScheme> schemes) {
+  static String ids(Collection<QuantScheme> schemes) {
     return String.join(" and ", schemes.stream().map(QuantScheme::id).distinct().toList());
   }
 
-  private static ArrayNode strings(List<String> texts) {
+  static ArrayNode strings(List<String> texts) {
     ArrayNode array = JsonNodeFactory.instance.arrayNode();
     texts.forEach(array::add);
     return array;

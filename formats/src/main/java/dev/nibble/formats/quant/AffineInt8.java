@@ -97,7 +97,7 @@ public record AffineInt8(int blockSize) implements QuantScheme {
       if (scale == 0) {
         kernels.multiply(work.x, work.x, from, to, 0, 0, 1, codes, at, work.error);
       } else {
-        kernels.affine(work.x, from, to, scale, work.block.zero, codes, at, work.error);
+        kernels.affine(work.x, from, to, scale, work.block.zero, 255, codes, at, work.error);
       }
     }
 
@@ -115,22 +115,20 @@ public record AffineInt8(int blockSize) implements QuantScheme {
   static final class Decoder extends BlockDecoder {
     private final MemorySegment scales;
     private final MemorySegment zeroPoints;
-    private final int flipCodes;
-    private final int flipZeros;
+    private final int flip;
 
     Decoder(Blocks blocks, QuantizedTensor tensor, Int8Kernels kernels) {
       super(blocks, tensor, kernels);
       this.scales = tensor.part(Part.SCALE);
       this.zeroPoints = tensor.part(Part.ZERO_POINT);
-      this.flipCodes = tensor.flipped().contains(Part.CODES) ? 0x80 : 0;
-      this.flipZeros = tensor.flipped().contains(Part.ZERO_POINT) ? 0x80 : 0;
+      this.flip = tensor.layout() == PartLayout.SIGNED ? 0x80 : 0;
     }
 
     @Override
     void decodeBlock(long block, long at, float[] out, int from, int to) {
       float scale = scales.get(LittleEndian.FLOAT, block * 4);
-      int zero = Byte.toUnsignedInt(zeroPoints.get(JAVA_BYTE, block)) ^ flipZeros;
-      kernels.decodeAffine(codes, at, flipCodes, zero, scale, out, from, to);
+      int zero = Byte.toUnsignedInt(zeroPoints.get(JAVA_BYTE, block)) ^ flip;
+      kernels.decodeAffine(codes, at, flip, zero, scale, out, from, to);
     }
   }
 }

@@ -8,7 +8,7 @@ import dev.nibble.formats.Shape;
 /// @param elements elements of the weight
 record Blocks(long size, long elements) {
   /// Blocks are handled in spans of about this many elements: what fits the first cache.
-  private static final int SPAN = 4096;
+  static final int SPAN = 4096;
 
   /// The largest block size that a scheme accepts.
   private static final int LARGEST = 1 << 24;

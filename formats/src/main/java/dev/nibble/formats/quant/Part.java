@@ -11,6 +11,10 @@ public enum Part {
   SCALE,
   /// Code of the value zero, for each block or row.
   ZERO_POINT,
+  /// Group of each input of a linear layer, I32, where it doesn't follow from the place.
+  GROUP_INDEX,
+  /// One number for the whole weight, beside the scales of its blocks.
+  GLOBAL_SCALE,
   /// Value of each code, for absmax 1.
   CODEBOOK,
   /// Double quantization: largest magnitude of each group of 256 centred absmax.

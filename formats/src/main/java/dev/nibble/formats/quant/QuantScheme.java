@@ -8,7 +8,15 @@ import java.util.List;
 /// A quantization scheme with its options: what the numbers of a weight become. Names on disk are
 /// the business of a {@link dev.nibble.formats.quant.storage.QuantStorage}.
 public sealed interface QuantScheme
-    permits FourBit, LlmInt8, AbsmaxInt8, AffineInt8, DynamicInt8, GgmlBlock {
+    permits FourBit,
+        LlmInt8,
+        AbsmaxInt8,
+        AffineInt8,
+        DynamicInt8,
+        GroupedInt,
+        Fp8,
+        MicroFloat,
+        GgmlBlock {
   /// The canonical name, as `--scheme` takes it: `nf4`, `int8`, `absmax8:128`.
   String id();
 

@@ -14,7 +14,8 @@ public final class QuantSchemes {
 
   private static final String FORMS =
       "nf4[:BLOCK][:plain], fp4[:BLOCK][:plain], int8, absmax8[:BLOCK], affine8[:BLOCK],"
-          + " bnb8-dynamic[:BLOCK], gguf:TYPE";
+          + " bnb8-dynamic[:BLOCK], int4[:gN|:row][:asym], int8:gN[:asym], fp8[-e5m2][:row|:plain],"
+          + " gguf:TYPE";
 
   private QuantSchemes() {}
 
@@ -25,6 +26,8 @@ public final class QuantSchemes {
   /// | `nf4[:B][:plain]`, `fp4[:B][:plain]` | {@link FourBit}; `plain` without double quantization | 64 |
   /// | `int8` | {@link LlmInt8} | a row |
   /// | `absmax8[:B]`, `affine8[:B]` | {@link AbsmaxInt8}, {@link AffineInt8} | a row |
+  /// | `int4[:gN][:asym]`, `int8:gN[:asym]` | {@link GroupedInt}; `:row` for one group a row; `:bf16`, `:f32` for scales other than F16 | 128 |
+  /// | `fp8`, `fp8-e5m2` | {@link Fp8}; `:row` for one scale a row, `:plain` for a cast; `:bf16`, `:f16` for scales other than F32 | the weight |
   /// | `bnb8-dynamic[:B]` | {@link DynamicInt8} | 4096 |
   /// | `gguf:TYPE` | {@link GgmlBlock} of that ggml type, `gguf:q8_0` | of the type |
   ///
@@ -36,10 +39,10 @@ public final class QuantSchemes {
     return switch (name) {
       case "nf4" -> fourBit(FourBitType.NF4, text, words);
       case "fp4" -> fourBit(FourBitType.FP4, text, words);
-      case "int8" -> {
-        requireWords(text, words, 1);
-        yield new LlmInt8();
-      }
+      case "int8" -> words.size() == 1 ? new LlmInt8() : SchemeWords.groupedInt(8, words, text);
+      case "int4" -> SchemeWords.groupedInt(4, words, text);
+      case "fp8" -> SchemeWords.fp8(Fp8Type.E4M3, words, text);
+      case "fp8-e5m2" -> SchemeWords.fp8(Fp8Type.E5M2, words, text);
       case "absmax8" -> new AbsmaxInt8(onlyBlock(text, words).orElse(0));
       case "affine8" -> new AffineInt8(onlyBlock(text, words).orElse(0));
       case "bnb8-dynamic" ->
@@ -75,16 +78,16 @@ public final class QuantSchemes {
       return Optional.empty();
     }
     requireWords(text, words, 2);
-    String number = words.get(1);
+    return Optional.of(number(words.get(1)).orElseThrow(() -> unknown(text)));
+  }
+
+  static Optional<Integer> number(String digits) {
     boolean isNumber =
-        !number.isEmpty()
-            && number.length() <= 9
-            && number.charAt(0) != '0'
-            && number.chars().allMatch(c -> c >= '0' && c <= '9');
-    if (!isNumber) {
-      throw unknown(text);
-    }
-    return Optional.of(Integer.parseInt(number));
+        !digits.isEmpty()
+            && digits.length() <= 9
+            && digits.charAt(0) != '0'
+            && digits.chars().allMatch(c -> c >= '0' && c <= '9');
+    return isNumber ? Optional.of(Integer.parseInt(digits)) : Optional.empty();
   }
 
   private static void requireWords(String text, List<String> words, int most) {
@@ -93,7 +96,7 @@ public final class QuantSchemes {
     }
   }
 
-  private static IllegalArgumentException unknown(String text) {
+  static IllegalArgumentException unknown(String text) {
     return new IllegalArgumentException(
         "unknown scheme '" + Text.printable(text) + "': expected " + FORMS);
   }

@@ -4,7 +4,6 @@ import dev.nibble.formats.DType;
 import dev.nibble.formats.Shape;
 import java.lang.foreign.MemorySegment;
 import java.util.Map;
-import java.util.Set;
 
 /// A quantized weight: its scheme and the bytes of its parts. Borrows the segments.
 ///
@@ -12,24 +11,31 @@ import java.util.Set;
 /// @param shape of the weight, `[out, in]` for a linear layer
 /// @param dtype of the weight before quantization, which dequantizing returns to
 /// @param parts bytes of each part that {@link QuantScheme#parts} lists, little-endian
-/// @param flipped parts of {@link AffineInt8} whose bytes have bit 7 inverted (unsigned numbers
-///   that a file stores as signed ones minus 128), which its decoder undoes: large codes are not
-///   copied
+/// @param layout how the file arranges the parts; decoders read them where they lie
 public record QuantizedTensor(
     QuantScheme scheme,
     Shape shape,
     DType dtype,
     Map<Part, MemorySegment> parts,
-    Set<Part> flipped) {
+    PartLayout layout) {
   public QuantizedTensor {
     parts = Map.copyOf(parts);
-    flipped = Set.copyOf(flipped);
-    if (!flipped.isEmpty() && !(scheme instanceof AffineInt8)) {
-      throw new IllegalArgumentException(scheme.id() + " has no parts with bit 7 inverted");
+    boolean possible =
+        switch (layout) {
+          case PLAIN -> true;
+          case SIGNED ->
+              scheme instanceof AffineInt8
+                  || (scheme instanceof GroupedInt grouped && grouped.bits() == 8);
+          case PACKED, GPTQ, GPTQ_V2, AWQ -> scheme instanceof GroupedInt && shape.rank() == 2;
+        };
+    if (!possible) {
+      throw new IllegalArgumentException(
+          "a " + scheme.id() + " weight " + shape + " has no layout " + layout);
     }
     for (PartSpec spec : scheme.parts(shape)) {
       MemorySegment bytes = parts.get(spec.part());
-      if (bytes == null || bytes.byteSize() != spec.byteSize()) {
+      long size = layout.byteSize(scheme, shape, spec);
+      if (bytes == null || bytes.byteSize() != size) {
         throw new IllegalArgumentException(
             "part "
                 + spec.part()
@@ -38,7 +44,7 @@ public record QuantizedTensor(
                 + " weight "
                 + shape
                 + " needs "
-                + spec.byteSize()
+                + size
                 + " bytes, has "
                 + (bytes == null ? "none" : bytes.byteSize()));
       }
@@ -48,7 +54,7 @@ public record QuantizedTensor(
   /// A weight whose parts are all stored as the scheme says.
   public QuantizedTensor(
       QuantScheme scheme, Shape shape, DType dtype, Map<Part, MemorySegment> parts) {
-    this(scheme, shape, dtype, parts, Set.of());
+    this(scheme, shape, dtype, parts, PartLayout.PLAIN);
   }
 
   /// The bytes of a part that the scheme has.

@@ -8,6 +8,18 @@ import java.util.OptionalLong;
 /// once, as long as each begins at a multiple of {@link QuantScheme#sliceAlignment}; the result
 /// does not depend on how the weight was cut.
 public interface WeightEncoder {
+  /// Whether {@link #survey} must have seen every element before the first is encoded: what
+  /// statistics of the whole weight cost.
+  default boolean surveys() {
+    return false;
+  }
+
+  /// Looks at elements `[begin, begin + count)` for statistics of the whole weight. Slices as those
+  /// of {@link #encode}.
+  ///
+  /// @param source the slice's own bytes in the weight's source dtype, borrowed
+  default void survey(long begin, long count, MemorySegment source) {}
+
   /// Encodes elements `[begin, begin + count)` of the row-major weight.
   ///
   /// @param source the slice's own bytes in the weight's source dtype, borrowed

@@ -1,7 +1,12 @@
 package dev.nibble.formats.quant;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
 import dev.nibble.formats.DType;
+import dev.nibble.formats.LittleEndian;
 import dev.nibble.formats.Shape;
+import dev.nibble.formats.internal.simd.FloatReader;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -46,6 +51,11 @@ public final class Codecs {
     MemorySegment codes = MemorySegment.ofArray(new byte[(int) scheme.codeBytes(elements)]);
     long slices = Math.ceilDiv(elements, step);
     boolean backwards = random.nextBoolean();
+    for (long i = 0; encoder.surveys() && i < slices; i++) {
+      long begin = (backwards ? i : slices - 1 - i) * step;
+      long count = Math.min(step, elements - begin);
+      encoder.survey(begin, count, source.asSlice(dtype.byteSize(begin), dtype.byteSize(count)));
+    }
     for (long i = 0; i < slices; i++) {
       long begin = (backwards ? slices - 1 - i : i) * step;
       long count = Math.min(step, elements - begin);
@@ -65,5 +75,41 @@ public final class Codecs {
     byte[] target = new byte[(int) type.byteSize(elements)];
     tensor.scheme().decoder(tensor).decode(0, elements, MemorySegment.ofArray(target), type);
     return target;
+  }
+
+  /// Sum of squared differences of two tensors of equal length.
+  public static double squaredError(byte[] left, DType leftType, byte[] right, DType rightType) {
+    int count = (int) (left.length * 8L / leftType.bits());
+    float[] a = new float[count];
+    float[] b = new float[count];
+    FloatReader.of(leftType).read(MemorySegment.ofArray(left), 0, a, count);
+    FloatReader.of(rightType).read(MemorySegment.ofArray(right), 0, b, count);
+    double sum = 0;
+    for (int i = 0; i < count; i++) {
+      sum += ((double) a[i] - b[i]) * ((double) a[i] - b[i]);
+    }
+    return sum;
+  }
+
+  /// Compares pieces at any place with the whole.
+  public static void decodesAnywhere(QuantizedTensor tensor, long seed) {
+    float[] all =
+        MemorySegment.ofArray(Codecs.decode(tensor, DType.F32)).toArray(LittleEndian.FLOAT);
+    WeightDecoder decoder = tensor.scheme().decoder(tensor);
+    DecodeScratch scratch = new DecodeScratch();
+    Random random = new Random(seed);
+    for (int round = 0; round < 40; round++) {
+      int begin = random.nextInt(all.length);
+      int count = random.nextInt(Math.min(all.length - begin, 3000) + 1);
+      int at = random.nextInt(3);
+      float[] piece = new float[at + count];
+      decoder.decode(begin, count, piece, at, scratch);
+      for (int i = 0; i < count; i++) {
+        assertEquals(all[begin + i], piece[at + i], "seed " + seed + " element " + (begin + i));
+      }
+    }
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> decoder.decode(all.length, 1, new float[1], 0, scratch));
   }
 }

@@ -25,10 +25,11 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
-/// 8-bit codecs against memcpy of the same source bytes. Each thread has a weight of its own, of 64
-/// MiB in rows of 4096; rates in GB/s count the bytes of the unquantized side, over all threads.
-/// Encoding runs from a new encoder to the finished statistics and the error. With `-jvmArgsAppend
-/// -Dnibble.simd=scalar` the scalar twins run instead.
+/// Codecs with a byte a code, grids of 4 bits and 8-bit floats against memcpy of the same source
+/// bytes. Each thread has a weight of its own, of 64 MiB in rows of 4096; rates in GB/s count the
+/// bytes of the unquantized side, over all threads. Encoding runs from a new encoder to the
+/// finished statistics and the error. With `-jvmArgsAppend -Dnibble.simd=scalar` the scalar twins
+/// run instead.
 @BenchmarkMode(Mode.Throughput)
 @OutputTimeUnit(TimeUnit.SECONDS)
 @Fork(1)
@@ -82,7 +83,18 @@ public class EightBitBenchmark {
   /// A weight, quantized once.
   @State(Scope.Thread)
   public static class Weight {
-    @Param({"int8", "absmax8", "absmax8:64", "affine8", "affine8:64", "bnb8-dynamic"})
+    @Param({
+      "int8",
+      "absmax8",
+      "absmax8:64",
+      "affine8",
+      "affine8:64",
+      "bnb8-dynamic",
+      "int4:g128",
+      "int4:g128:asym",
+      "fp8",
+      "fp8:row"
+    })
     public String scheme = "int8";
 
     private QuantScheme quantScheme = new LlmInt8();
@@ -98,7 +110,7 @@ public class EightBitBenchmark {
       codes = arena.allocate(elements, 64).fill((byte) 1);
       statistics = arena.allocate(elements / 4 + (1 << 16), 64).fill((byte) 1);
       parts.putAll(encode(memory).finish());
-      parts.put(Part.CODES, codes);
+      parts.put(Part.CODES, codes.asSlice(0, quantScheme.codeBytes(elements)));
     }
 
     @TearDown(Level.Trial)
@@ -107,17 +119,22 @@ public class EightBitBenchmark {
     }
 
     WeightEncoder encode(Memory memory) {
-      DType type = memory.type;
       SegmentAllocator pool = SegmentAllocator.slicingAllocator(statistics);
-      WeightEncoder encoder = quantScheme.encoder(memory.shape, type, pool);
-      for (long begin = 0; begin < memory.shape.elements(); begin += SLICE) {
-        encoder.encode(
-            begin,
-            SLICE,
-            memory.source.asSlice(type.byteSize(begin), type.byteSize(SLICE)),
-            codes.asSlice(begin, SLICE));
+      WeightEncoder encoder = quantScheme.encoder(memory.shape, memory.type, pool);
+      long elements = memory.shape.elements();
+      for (long begin = 0; encoder.surveys() && begin < elements; begin += SLICE) {
+        encoder.survey(begin, SLICE, slice(memory, begin));
+      }
+      for (long begin = 0; begin < elements; begin += SLICE) {
+        long at = quantScheme.codeBytes(begin);
+        MemorySegment target = codes.asSlice(at, quantScheme.codeBytes(SLICE));
+        encoder.encode(begin, SLICE, slice(memory, begin), target);
       }
       return encoder;
+    }
+
+    private static MemorySegment slice(Memory memory, long begin) {
+      return memory.source.asSlice(memory.type.byteSize(begin), memory.type.byteSize(SLICE));
     }
 
     WeightDecoder decoder(Memory memory) {

@@ -17,7 +17,6 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.Random;
-import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -284,8 +283,7 @@ class EightBitSchemesTest {
     }
     byte[] flipped =
         Codecs.decode(
-            new QuantizedTensor(
-                scheme, shape, DType.F32, encoded.parts(), Set.of(Part.CODES, Part.ZERO_POINT)),
+            new QuantizedTensor(scheme, shape, DType.F32, encoded.parts(), PartLayout.SIGNED),
             DType.F32);
     for (Part part : List.of(Part.CODES, Part.ZERO_POINT)) {
       MemorySegment bytes = encoded.part(part);
@@ -298,7 +296,7 @@ class EightBitSchemesTest {
         IllegalArgumentException.class,
         () ->
             new QuantizedTensor(
-                new LlmInt8(), shape, DType.F32, encoded.parts(), Set.of(Part.CODES)));
+                new LlmInt8(), shape, DType.F32, encoded.parts(), PartLayout.SIGNED));
   }
 
   @ParameterizedTest

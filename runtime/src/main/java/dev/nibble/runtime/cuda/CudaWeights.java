@@ -2,7 +2,9 @@ package dev.nibble.runtime.cuda;
 
 import dev.nibble.formats.DType;
 import dev.nibble.formats.Shape;
+import dev.nibble.formats.internal.simd.FloatReader;
 import dev.nibble.formats.quant.Part;
+import dev.nibble.formats.quant.PartLayout;
 import dev.nibble.formats.quant.QuantizedTensor;
 import dev.nibble.runtime.cuda.driver.CudaDevice;
 import dev.nibble.runtime.cuda.upload.Uploader;
@@ -30,6 +32,8 @@ final class CudaWeights implements WeightStore {
 
   /// Parts of a weight begin at multiples of this.
   private static final long ALIGNMENT = 256;
+
+  private static final int NARROWED_AT_ONCE = 1 << 16;
 
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
@@ -111,8 +115,7 @@ final class CudaWeights implements WeightStore {
     }
     CudaLinearWeight weight =
         switch (source) {
-          case WeightSource.Dense(MemorySegment data, DType dtype, Shape _) ->
-              dense(name, data, dtype, shape);
+          case WeightSource.Dense plain -> plain(name, plain);
           case WeightSource.Quantized(QuantizedTensor tensor) -> {
             Optional<WeightFormat> format = WeightFormat.of(tensor.scheme());
             yield format.isPresent()
@@ -123,6 +126,40 @@ final class CudaWeights implements WeightStore {
     launcher.stream().synchronize();
     byteSize += weight.byteSize();
     return weight;
+  }
+
+  private CudaLinearWeight plain(String name, WeightSource.Dense source) {
+    return switch (source.dtype()) {
+      case F8_E4M3 -> unscaled(name, source.data(), WeightFormat.FP8_E4M3, source.shape());
+      case F8_E5M2 -> unscaled(name, source.data(), WeightFormat.FP8_E5M2, source.shape());
+      case F64 -> narrowed(name, source.data(), source.shape());
+      default -> dense(name, source.data(), source.dtype(), source.shape());
+    };
+  }
+
+  /// 8-bit floats stay so.
+  private CudaLinearWeight unscaled(
+      String name, MemorySegment data, WeightFormat format, Shape shape) {
+    DeviceBuffer buffer = allocate(name, data.byteSize());
+    queue.add(buffer.address(), data);
+    return weight(shape, data.byteSize(), format, WeightArgument.dense(buffer.address()));
+  }
+
+  /// Doubles, which no kernel reads.
+  private CudaLinearWeight narrowed(String name, MemorySegment data, Shape shape) {
+    long count = shape.elements();
+    float[] some = new float[(int) Math.min(count, NARROWED_AT_ONCE)];
+    try (Arena host = Arena.ofConfined()) {
+      MemorySegment floats = host.allocate(DType.F32.byteSize(count), 64);
+      for (long at = 0; at < count; at += some.length) {
+        int length = (int) Math.min(some.length, count - at);
+        FloatReader.of(DType.F64).read(data, at, some, length);
+        MemorySegment.copy(some, 0, floats, FLOAT, 4 * at, length);
+      }
+      CudaLinearWeight weight = dense(name, floats, DType.F32, shape);
+      queue.arrive(); // while the numbers live
+      return weight;
+    }
   }
 
   private CudaLinearWeight dense(String name, MemorySegment data, DType dtype, Shape shape) {
@@ -180,6 +217,7 @@ final class CudaWeights implements WeightStore {
   private static WeightArgument argument(
       QuantizedTensor tensor, Map<Part, Long> places, long base) {
     long scale = at(places, base, Part.SCALE);
+    int flip = tensor.layout() == PartLayout.SIGNED ? 0x80 : 0;
     return new WeightArgument(
         at(places, base, Part.CODES),
         scale == 0 ? at(places, base, Part.ABSMAX) : scale,
@@ -188,9 +226,9 @@ final class CudaWeights implements WeightStore {
         at(places, base, Part.NESTED_CODEBOOK),
         at(places, base, Part.NESTED_ABSMAX),
         places.containsKey(Part.NESTED_OFFSET) ? tensor.part(Part.NESTED_OFFSET).get(FLOAT, 0) : 0,
-        WeightFormat.blockSize(tensor.scheme(), Math.toIntExact(tensor.shape().dim(1))),
-        tensor.flipped().contains(Part.CODES) ? 0x80 : 0,
-        tensor.flipped().contains(Part.ZERO_POINT) ? 0x80 : 0);
+        WeightFormat.blockSize(tensor.scheme(), tensor.shape()),
+        flip,
+        flip);
   }
 
   private static long at(Map<Part, Long> places, long base, Part part) {

@@ -1,10 +1,17 @@
 package dev.nibble.runtime.cuda;
 
+import dev.nibble.formats.DType;
+import dev.nibble.formats.Shape;
 import dev.nibble.formats.quant.AbsmaxInt8;
 import dev.nibble.formats.quant.AffineInt8;
 import dev.nibble.formats.quant.DynamicInt8;
 import dev.nibble.formats.quant.FourBit;
+import dev.nibble.formats.quant.Fp8;
+import dev.nibble.formats.quant.Fp8Type;
+import dev.nibble.formats.quant.GgmlBlock;
+import dev.nibble.formats.quant.GroupedInt;
 import dev.nibble.formats.quant.LlmInt8;
+import dev.nibble.formats.quant.MicroFloat;
 import dev.nibble.formats.quant.QuantScheme;
 import java.util.Locale;
 import java.util.Optional;
@@ -17,6 +24,8 @@ enum WeightFormat {
   ABSMAX8,
   AFFINE8,
   DYNAMIC8,
+  FP8_E4M3,
+  FP8_E5M2,
   BF16,
   F32;
 
@@ -34,21 +43,35 @@ enum WeightFormat {
       case AbsmaxInt8 _ -> Optional.of(ABSMAX8);
       case AffineInt8 _ -> Optional.of(AFFINE8);
       case DynamicInt8 _ -> Optional.of(DYNAMIC8);
-      default -> Optional.empty(); // formats may learn a scheme before kernels do
+      case Fp8 fp8 ->
+          fp8.scaling() == Fp8.Scaling.TILE || fp8.scale() != DType.F32
+              ? Optional.empty()
+              : Optional.of(fp8.type() == Fp8Type.E4M3 ? FP8_E4M3 : FP8_E5M2);
+      case GroupedInt _, MicroFloat _, GgmlBlock _ -> Optional.empty();
     };
   }
 
-  /// Elements of the flattened weight that share a scale.
-  static int blockSize(QuantScheme scheme, int inFeatures) {
-    int size =
-        switch (scheme) {
-          case FourBit fourBit -> fourBit.blockSize();
-          case LlmInt8 _ -> 0;
-          case AbsmaxInt8(int blockSize) -> blockSize;
-          case AffineInt8(int blockSize) -> blockSize;
-          case DynamicInt8(int blockSize) -> blockSize;
-          default -> throw new IllegalArgumentException("no kernel reads " + scheme.id());
-        };
-    return size == 0 ? inFeatures : size;
+  /// Elements of the flattened weight `[out, in]` that share a scale; 0 where there is none.
+  static int blockSize(QuantScheme scheme, Shape shape) {
+    int row = Math.toIntExact(shape.dim(1));
+    return switch (scheme) {
+      case FourBit fourBit -> fourBit.blockSize();
+      case LlmInt8 _ -> row;
+      case AbsmaxInt8(int blockSize) -> blockSize == 0 ? row : blockSize;
+      case AffineInt8(int blockSize) -> blockSize == 0 ? row : blockSize;
+      case DynamicInt8(int blockSize) -> blockSize;
+      case Fp8 fp8 ->
+          switch (fp8.scaling()) {
+            case NONE -> 0;
+            case TENSOR -> Math.toIntExact(shape.elements());
+            case ROW -> row;
+            case TILE -> throw unread(scheme);
+          };
+      case GroupedInt _, MicroFloat _, GgmlBlock _ -> throw unread(scheme);
+    };
+  }
+
+  private static IllegalArgumentException unread(QuantScheme scheme) {
+    return new IllegalArgumentException("no kernel reads " + scheme.id());
   }
 }

@@ -14,7 +14,7 @@ public sealed interface WeightSource {
   /// Plain numbers.
   ///
   /// @param data row-major elements, little-endian
-  /// @param dtype F32, F16 or BF16
+  /// @param dtype F64, F32, F16, BF16, F8_E4M3 or F8_E5M2
   /// @param shape two axes
   record Dense(MemorySegment data, DType dtype, Shape shape) implements WeightSource {}
 

@@ -32,6 +32,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /// Shapes of real models, decoding, and limits of memory, against the CPU.
@@ -103,8 +104,16 @@ class CudaShapesGpuTest {
 
   @ParameterizedTest
   @CsvSource({
-    "1,3840,3840,nf4", "1,15360,256,nf4", "300,3840,3840,nf4", "300,1024,10240,nf4:plain",
-    "16,2560,9728,int8", "17,2560,4096,affine8", "257,3072,3072,fp4", "4096,3840,64,nf4"
+    "1,3840,3840,nf4",
+    "1,15360,256,nf4",
+    "300,3840,3840,nf4",
+    "300,1024,10240,nf4:plain",
+    "16,2560,9728,int8",
+    "1,3840,3840,fp8:row",
+    "40,512,3840,fp8",
+    "17,2560,4096,affine8",
+    "257,3072,3072,fp4",
+    "4096,3840,64,nf4"
   })
   void linear(int rows, int out, int in, String scheme) {
     WeightSource weight =
@@ -219,21 +228,49 @@ class CudaShapesGpuTest {
         "affine8",
         "affine8:64",
         "bnb8-dynamic",
-        "bnb8-dynamic:256"
+        "bnb8-dynamic:256",
+        "fp8",
+        "fp8:row",
+        "fp8:plain",
+        "fp8-e5m2"
       })
   void decodedWeightsAreBitEqual(String name) {
     QuantScheme scheme = QuantSchemes.parse(name);
     for (int in : new int[] {33, 96, 520, 4096}) {
       int out = 70;
       WeightSource weight = TestWeights.quantized(numbers(5, out * in), scheme, out, in);
-      int[] ids = new int[out];
-      for (int i = 0; i < out; i++) {
-        ids[i] = out - 1 - i;
-      }
-      Function<Side, Tensor> rows =
-          side -> side.ops().embedding(side.weights().linear("w", weight), ids);
-      assertArrayEquals(run(cpu, rows), run(exact, rows), name + " in rows of " + in);
+      assertSameRows(weight, name + " in rows of " + in, out);
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"int4:g32:asym", "int8:g64", "gguf:q8_0", "gguf:q4_k"})
+  void weightsThatNoKernelReadsAreDecodedAsTheyAreLoaded(String name) {
+    int out = 70;
+    int in = 512;
+    WeightSource weight =
+        TestWeights.quantized(numbers(5, out * in), QuantSchemes.parse(name), out, in);
+    assertSameRows(weight, name, out);
+    try (WeightStore store = exact.newWeights("part")) {
+      store.linear("w", weight);
+      assertTrue(store.remarks().contains(name.split(":", -1)[0]), store.remarks());
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"F8_E4M3", "F8_E5M2", "F16", "BF16", "F32", "F64"})
+  void numbersOfEveryTypeAreTheirOwn(DType type) {
+    assertSameRows(TestWeights.dense(numbers(5, 70 * 96), type, 70, 96), type.name(), 70);
+  }
+
+  private static void assertSameRows(WeightSource weight, String name, int out) {
+    int[] ids = new int[out];
+    for (int i = 0; i < out; i++) {
+      ids[i] = out - 1 - i;
+    }
+    Function<Side, Tensor> rows =
+        side -> side.ops().embedding(side.weights().linear("w", weight), ids);
+    assertArrayEquals(run(cpu, rows), run(exact, rows), name);
   }
 
   @Test

@@ -12,18 +12,19 @@ import java.util.TreeMap;
 
 /// Time by operation and shape of its result. The device is waited for after each, which adds some
 /// 15 microseconds to every call.
-final class OpsProfile {
+public final class OpsProfile {
   private final Ops ops;
   private final CudaBackend backend;
   private final Map<String, double[]> times = new TreeMap<>();
 
-  OpsProfile(Ops ops, CudaBackend backend) {
+  /// @param ops of that backend
+  public OpsProfile(Ops ops, CudaBackend backend) {
     this.ops = ops;
     this.backend = backend;
   }
 
   /// The operations, watched.
-  Ops ops() {
+  public Ops ops() {
     return (Ops)
         Proxy.newProxyInstance(
             Ops.class.getClassLoader(),
@@ -48,13 +49,14 @@ final class OpsProfile {
     }
   }
 
-  void clear() {
+  /// Forgets what was measured.
+  public void clear() {
     times.clear();
   }
 
   /// Prints the largest.
   @SuppressWarnings("AnnotateFormatMethod") // its annotation would be a dependency more
-  void print(int most) {
+  public void print(int most) {
     times.entrySet().stream()
         .sorted(Comparator.comparingDouble(entry -> -entry.getValue()[0]))
         .limit(most)

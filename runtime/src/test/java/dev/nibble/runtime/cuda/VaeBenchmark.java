@@ -1,6 +1,5 @@
 package dev.nibble.runtime.cuda;
 
-import dev.nibble.formats.quant.QuantSchemes;
 import dev.nibble.runtime.tensor.Ops;
 import dev.nibble.runtime.tensor.Region;
 import dev.nibble.runtime.tensor.Tensor;
@@ -75,7 +74,7 @@ public final class VaeBenchmark {
   }
 
   private static RandomCheckpoint decoder() {
-    RandomCheckpoint all = new RandomCheckpoint(QuantSchemes.parse("nf4"));
+    RandomCheckpoint all = new RandomCheckpoint();
     convolution(all, "decoder.conv_in", 512, 16, 3);
     resnet(all, "decoder.mid_block.resnets.0", 512, 512);
     norm(all, "decoder.mid_block.attentions.0.group_norm", 512);

@@ -115,7 +115,12 @@ public abstract class AbstractOpsTest extends AbstractFusedOpsTest {
         "affine8",
         "affine8:64",
         "bnb8-dynamic",
-        "bnb8-dynamic:256"
+        "bnb8-dynamic:256",
+        "int4:g32",
+        "int4:row:asym:bf16",
+        "int8:g64:asym",
+        "fp8",
+        "fp8-e5m2:row"
       })
   void linearOfEveryScheme(String scheme) {
     // Rows of 96 begin in the middle of blocks, those of 192 at their edges; of 33 between bytes.

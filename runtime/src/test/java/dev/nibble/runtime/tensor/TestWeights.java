@@ -9,6 +9,7 @@ import dev.nibble.formats.quant.QuantizedTensor;
 import dev.nibble.formats.quant.WeightEncoder;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.EnumMap;
 import java.util.Map;
 
@@ -28,6 +29,7 @@ public final class TestWeights {
     MemorySegment source = bytes(values, DType.F32);
     MemorySegment codes = allocate(scheme.codeBytes(values.length));
     WeightEncoder encoder = scheme.encoder(shape, DType.F32, Arena.ofAuto());
+    encoder.survey(0, values.length, source);
     encoder.encode(0, values.length, source, codes);
     Map<Part, MemorySegment> parts = new EnumMap<>(Part.class);
     parts.putAll(encoder.finish());
@@ -37,6 +39,12 @@ public final class TestWeights {
 
   private static MemorySegment bytes(float[] values, DType type) {
     MemorySegment bytes = allocate(type.byteSize(values.length));
+    if (type == DType.F64) {
+      for (int i = 0; i < values.length; i++) {
+        bytes.setAtIndex(ValueLayout.JAVA_DOUBLE, i, values[i]);
+      }
+      return bytes;
+    }
     FloatWriter.of(type).write(values, values.length, bytes, 0);
     return bytes;
   }

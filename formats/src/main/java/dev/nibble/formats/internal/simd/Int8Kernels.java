@@ -46,14 +46,17 @@ public interface Int8Kernels {
       long at,
       ErrorSum error);
 
-  /// Unsigned codes around a zero point: `q = clamp(rint(x / scale) + zero, 0, 255)`, decoded `(q -
-  /// zero) * scale`.
+  /// Unsigned codes around a zero point: `q = clamp(rint(x / scale) + zero, 0, largest)`, decoded
+  /// `(q - zero) * scale`.
+  ///
+  /// @param largest at most 255
   void affine(
       float[] x,
       int from,
       int to,
       float scale,
       int zero,
+      int largest,
       MemorySegment codes,
       long at,
       ErrorSum error);
@@ -75,6 +78,9 @@ public interface Int8Kernels {
       MemorySegment codes,
       long at,
       ErrorSum error);
+
+  /// Adds the errors of `decoded[0..to - from) * factor` against `x[from..to)`.
+  void compare(float[] x, int from, int to, float[] decoded, float factor, ErrorSum error);
 
   /// Decodes signed codes: `out[i] = q * first * second`.
   void decodeSigned(

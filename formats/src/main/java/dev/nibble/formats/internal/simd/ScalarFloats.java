@@ -9,6 +9,7 @@ import java.lang.foreign.MemorySegment;
 /// Conversions one number at a time: the reference for {@link VectorFloats}, its tails, and what
 /// runs where the Vector API doesn't.
 final class ScalarFloats {
+  private static final int INFINITY = 0x7f800000;
   private static final float[] E4M3 = e4m3Values();
   private static final float[] E5M2 = e5m2Values();
 
@@ -20,8 +21,8 @@ final class ScalarFloats {
       case F64 -> ScalarFloats::readF64;
       case BF16 -> (source, first, target, count) -> readBf16(source, first, target, 0, count);
       case F16 -> (source, first, target, count) -> readF16(source, first, target, 0, count);
-      case F8_E4M3 -> (source, first, target, count) -> readF8(E4M3, source, first, target, count);
-      case F8_E5M2 -> (source, first, target, count) -> readF8(E5M2, source, first, target, count);
+      case F8_E4M3 -> (source, first, target, count) -> readE4m3(source, first, target, 0, count);
+      case F8_E5M2 -> (source, first, target, count) -> readE5m2(source, first, target, 0, count);
       default -> throw new IllegalArgumentException(type + " is not a float that nibble reads");
     };
   }
@@ -31,6 +32,8 @@ final class ScalarFloats {
       case F32 -> ScalarFloats::writeF32;
       case BF16 -> (source, count, target, first) -> writeBf16(source, 0, count, target, first);
       case F16 -> (source, count, target, first) -> writeF16(source, 0, count, target, first);
+      case F8_E4M3 -> (source, count, target, first) -> writeE4m3(source, 0, count, target, first);
+      case F8_E5M2 -> (source, count, target, first) -> writeE5m2(source, 0, count, target, first);
       default -> throw new IllegalArgumentException(type + " is not a float that nibble writes");
     };
   }
@@ -58,9 +61,17 @@ final class ScalarFloats {
     }
   }
 
+  static void readE4m3(MemorySegment source, long first, float[] target, int from, int to) {
+    readF8(E4M3, source, first, target, from, to);
+  }
+
+  static void readE5m2(MemorySegment source, long first, float[] target, int from, int to) {
+    readF8(E5M2, source, first, target, from, to);
+  }
+
   private static void readF8(
-      float[] values, MemorySegment source, long first, float[] target, int count) {
-    for (int i = 0; i < count; i++) {
+      float[] values, MemorySegment source, long first, float[] target, int from, int to) {
+    for (int i = from; i < to; i++) {
       target[i] = values[Byte.toUnsignedInt(source.get(JAVA_BYTE, first + i))];
     }
   }
@@ -79,6 +90,55 @@ final class ScalarFloats {
     for (int i = from; i < to; i++) {
       target.set(LittleEndian.SHORT, (first + i) * 2, toF16(source[i]));
     }
+  }
+
+  static void writeE4m3(float[] source, int from, int to, MemorySegment target, long first) {
+    for (int i = from; i < to; i++) {
+      target.set(JAVA_BYTE, first + i, toE4m3(source[i]));
+    }
+  }
+
+  static void writeE5m2(float[] source, int from, int to, MemorySegment target, long first) {
+    for (int i = from; i < to; i++) {
+      target.set(JAVA_BYTE, first + i, toE5m2(source[i]));
+    }
+  }
+
+  /// As torch casts: saturates at 448, where older versions gave NaN.
+  static byte toE4m3(float value) {
+    int bits = Float.floatToRawIntBits(value);
+    int magnitude = bits & 0x7fffffff;
+    int code;
+    if (magnitude > INFINITY) {
+      code = 0x7f;
+    } else if (magnitude < 121 << 23) {
+      // Below 2^-6 the step is 2^-9, which is that of float32 at 2^14: the adder rounds.
+      float small = Float.intBitsToFloat(magnitude) + 0x1p14f;
+      code = Float.floatToRawIntBits(small) - (141 << 23);
+    } else {
+      // Rounds at bit 20 by adding one less than half a step, and one more where the kept part is
+      // odd; a carry out of the mantissa is the next exponent.
+      int rounded = (magnitude + 0x7ffff + ((magnitude >>> 20) & 1)) >>> 20;
+      code = Math.min(rounded - (120 << 3), 0x7e);
+    }
+    return (byte) (((bits >>> 24) & 0x80) | code);
+  }
+
+  /// As torch casts: from 61440 on infinite.
+  static byte toE5m2(float value) {
+    int bits = Float.floatToRawIntBits(value);
+    int magnitude = bits & 0x7fffffff;
+    int code;
+    if (magnitude > INFINITY) {
+      code = 0x7f;
+    } else if (magnitude < 113 << 23) {
+      float small = Float.intBitsToFloat(magnitude) + 0x1p7f;
+      code = Float.floatToRawIntBits(small) - (134 << 23);
+    } else {
+      int rounded = (magnitude + 0xfffff + ((magnitude >>> 21) & 1)) >>> 21;
+      code = Math.min(rounded - (112 << 2), 0x7c);
+    }
+    return (byte) (((bits >>> 24) & 0x80) | code);
   }
 
   static short toBf16(float value) {

@@ -81,11 +81,12 @@ final class ScalarInt8Kernels implements Int8Kernels {
       int to,
       float scale,
       int zero,
+      int largest,
       MemorySegment codes,
       long at,
       ErrorSum error) {
     for (int i = from; i < to; i++) {
-      int q = Math.clamp(round(x[i] / scale) + zero, 0, 255);
+      int q = Math.clamp(round(x[i] / scale) + zero, 0, largest);
       codes.set(JAVA_BYTE, at + i - from, (byte) q);
       error.add(x[i], (q - zero) * scale);
     }
@@ -109,6 +110,13 @@ final class ScalarInt8Kernels implements Int8Kernels {
       byte code = table[(int) ((scaled + 1f) * 0.5f * 65535f + 0.5f)];
       codes.set(JAVA_BYTE, at + i - from, code);
       error.add(x[i], values[Byte.toUnsignedInt(code)] * absmax);
+    }
+  }
+
+  @Override
+  public void compare(float[] x, int from, int to, float[] decoded, float factor, ErrorSum error) {
+    for (int i = from; i < to; i++) {
+      error.add(x[i], decoded[i - from] * factor);
     }
   }
 

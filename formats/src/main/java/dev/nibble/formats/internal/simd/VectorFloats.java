@@ -6,32 +6,38 @@ import static jdk.incubator.vector.VectorOperators.AND;
 import static jdk.incubator.vector.VectorOperators.ASHR;
 import static jdk.incubator.vector.VectorOperators.GE;
 import static jdk.incubator.vector.VectorOperators.GT;
+import static jdk.incubator.vector.VectorOperators.I2B;
 import static jdk.incubator.vector.VectorOperators.I2F;
 import static jdk.incubator.vector.VectorOperators.I2S;
 import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.LSHR;
 import static jdk.incubator.vector.VectorOperators.LT;
 import static jdk.incubator.vector.VectorOperators.OR;
+import static jdk.incubator.vector.VectorOperators.ZERO_EXTEND_B2I;
 import static jdk.incubator.vector.VectorOperators.ZERO_EXTEND_S2I;
 
 import dev.nibble.formats.DType;
 import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
-/// {@link ScalarFloats} with the Vector API, bit for bit. F32 is a plain copy, F64 and F8 are too
-/// rare among sources to be worth a kernel: those three run the scalar code.
+/// {@link ScalarFloats} with the Vector API, bit for bit. F32 is a plain copy and F64 is too rare
+/// among sources to be worth a kernel: those two run the scalar code.
 final class VectorFloats {
   static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
   static final VectorSpecies<Integer> INTS = IntVector.SPECIES_PREFERRED;
   private static final VectorSpecies<Short> SHORTS =
       VectorSpecies.of(short.class, VectorShape.forBitSize(FLOATS.vectorBitSize() / 2));
+  private static final VectorSpecies<Byte> BYTES =
+      VectorSpecies.of(byte.class, VectorShape.forBitSize(FLOATS.vectorBitSize() / 4));
   private static final int LANES = FLOATS.length();
 
   private static final int INFINITY = 0x7f800000;
+  private static final int QUIET_NAN = 0x7fc00000;
 
   private VectorFloats() {}
 
@@ -44,6 +50,8 @@ final class VectorFloats {
     return switch (type) {
       case BF16 -> VectorFloats::readBf16;
       case F16 -> VectorFloats::readF16;
+      case F8_E4M3 -> VectorFloats::readE4m3;
+      case F8_E5M2 -> VectorFloats::readE5m2;
       default -> ScalarFloats.reader(type);
     };
   }
@@ -52,6 +60,8 @@ final class VectorFloats {
     return switch (type) {
       case BF16 -> VectorFloats::writeBf16;
       case F16 -> VectorFloats::writeF16;
+      case F8_E4M3 -> VectorFloats::writeE4m3;
+      case F8_E5M2 -> VectorFloats::writeE5m2;
       default -> ScalarFloats.writer(type);
     };
   }
@@ -97,6 +107,93 @@ final class VectorFloats {
       store(toF16(bits), target, first + i);
     }
     ScalarFloats.writeF16(source, bound, count, target, first);
+  }
+
+  private static void readE4m3(MemorySegment source, long first, float[] target, int count) {
+    int bound = FLOATS.loopBound(count);
+    for (int i = 0; i < bound; i += LANES) {
+      IntVector code = loadByte(source, first + i);
+      IntVector magnitude = code.lanewise(AND, 0x7f);
+      IntVector bits = magnitude.lanewise(LSHL, 20).add(120 << 23);
+      IntVector small = scaled(magnitude, 0x1p-9f);
+      bits = bits.blend(small, magnitude.compare(LT, 8));
+      bits = bits.blend(QUIET_NAN, magnitude.compare(GE, 0x7f));
+      withSign(bits, code).intoArray(target, i);
+    }
+    ScalarFloats.readE4m3(source, first, target, bound, count);
+  }
+
+  private static void readE5m2(MemorySegment source, long first, float[] target, int count) {
+    int bound = FLOATS.loopBound(count);
+    for (int i = 0; i < bound; i += LANES) {
+      IntVector code = loadByte(source, first + i);
+      IntVector magnitude = code.lanewise(AND, 0x7f);
+      IntVector bits = magnitude.lanewise(LSHL, 21).add(112 << 23);
+      IntVector small = scaled(magnitude, 0x1p-16f);
+      bits = bits.blend(small, magnitude.compare(LT, 4));
+      IntVector special = magnitude.lanewise(LSHL, 21).lanewise(OR, INFINITY);
+      bits = bits.blend(special, magnitude.compare(GE, 0x7c));
+      withSign(bits, code).intoArray(target, i);
+    }
+    ScalarFloats.readE5m2(source, first, target, bound, count);
+  }
+
+  /// Bits of `number * step`.
+  private static IntVector scaled(IntVector number, float step) {
+    return ((FloatVector) number.convert(I2F, 0)).mul(step).reinterpretAsInts();
+  }
+
+  private static FloatVector withSign(IntVector bits, IntVector code) {
+    return code.lanewise(AND, 0x80).lanewise(LSHL, 24).lanewise(OR, bits).reinterpretAsFloats();
+  }
+
+  private static IntVector loadByte(MemorySegment source, long element) {
+    return (IntVector)
+        ByteVector.fromMemorySegment(BYTES, source, element, LITTLE_ENDIAN)
+            .convertShape(ZERO_EXTEND_B2I, INTS, 0);
+  }
+
+  private static void writeE4m3(float[] source, int count, MemorySegment target, long first) {
+    int bound = FLOATS.loopBound(count);
+    for (int i = 0; i < bound; i += LANES) {
+      IntVector bits = FloatVector.fromArray(FLOATS, source, i).reinterpretAsInts();
+      IntVector magnitude = bits.lanewise(AND, 0x7fffffff);
+      IntVector code = roundAt(magnitude, 20).sub(120 << 3).min(0x7e);
+      IntVector small = magnitude.reinterpretAsFloats().add(0x1p14f).reinterpretAsInts();
+      code = code.blend(small.sub(141 << 23), magnitude.compare(LT, 121 << 23));
+      storeF8(code, bits, magnitude, target, first + i);
+    }
+    ScalarFloats.writeE4m3(source, bound, count, target, first);
+  }
+
+  private static void writeE5m2(float[] source, int count, MemorySegment target, long first) {
+    int bound = FLOATS.loopBound(count);
+    for (int i = 0; i < bound; i += LANES) {
+      IntVector bits = FloatVector.fromArray(FLOATS, source, i).reinterpretAsInts();
+      IntVector magnitude = bits.lanewise(AND, 0x7fffffff);
+      IntVector code = roundAt(magnitude, 21).sub(112 << 2).min(0x7c);
+      IntVector small = magnitude.reinterpretAsFloats().add(0x1p7f).reinterpretAsInts();
+      code = code.blend(small.sub(134 << 23), magnitude.compare(LT, 113 << 23));
+      storeF8(code, bits, magnitude, target, first + i);
+    }
+    ScalarFloats.writeE5m2(source, bound, count, target, first);
+  }
+
+  /// Cuts bits off, to nearest even.
+  private static IntVector roundAt(IntVector magnitude, int bit) {
+    return magnitude
+        .lanewise(LSHR, bit)
+        .lanewise(AND, 1)
+        .add(magnitude)
+        .lanewise(ADD, (1 << (bit - 1)) - 1)
+        .lanewise(LSHR, bit);
+  }
+
+  private static void storeF8(
+      IntVector code, IntVector bits, IntVector magnitude, MemorySegment target, long at) {
+    IntVector known = code.blend(0x7f, magnitude.compare(GT, INFINITY));
+    IntVector signed = bits.lanewise(LSHR, 24).lanewise(AND, 0x80).lanewise(OR, known);
+    ((ByteVector) signed.convertShape(I2B, BYTES, 0)).intoMemorySegment(target, at, LITTLE_ENDIAN);
   }
 
   /// Float32 bits to BF16 bits in the lower half of each lane.

@@ -12,6 +12,7 @@ final class WarmingInt8Kernels implements Int8Kernels {
   private static final Warmup MULTIPLY = new Warmup();
   private static final Warmup AFFINE = new Warmup();
   private static final Warmup LOOK_UP = new Warmup();
+  private static final Warmup COMPARE = new Warmup();
   private static final Warmup DECODE_SIGNED = new Warmup();
   private static final Warmup DECODE_AFFINE = new Warmup();
   private static final Warmup DECODE_LOOK_UP = new Warmup();
@@ -89,16 +90,17 @@ final class WarmingInt8Kernels implements Int8Kernels {
       int to,
       float scale,
       int zero,
+      int largest,
       MemorySegment codes,
       long at,
       ErrorSum error) {
     if (AFFINE.isWarm()) {
-      vector.affine(x, from, to, scale, zero, codes, at, error);
+      vector.affine(x, from, to, scale, zero, largest, codes, at, error);
     } else {
       AFFINE.run(
           to - from,
-          () -> vector.affine(x, from, to, scale, zero, codes, at, error),
-          () -> scalar.affine(x, from, to, scale, zero, codes, at, error));
+          () -> vector.affine(x, from, to, scale, zero, largest, codes, at, error),
+          () -> scalar.affine(x, from, to, scale, zero, largest, codes, at, error));
     }
   }
 
@@ -122,6 +124,18 @@ final class WarmingInt8Kernels implements Int8Kernels {
           to - from,
           () -> vector.lookUp(x, from, to, inverse, absmax, table, values, work, codes, at, error),
           () -> scalar.lookUp(x, from, to, inverse, absmax, table, values, work, codes, at, error));
+    }
+  }
+
+  @Override
+  public void compare(float[] x, int from, int to, float[] decoded, float factor, ErrorSum error) {
+    if (COMPARE.isWarm()) {
+      vector.compare(x, from, to, decoded, factor, error);
+    } else {
+      COMPARE.run(
+          to - from,
+          () -> vector.compare(x, from, to, decoded, factor, error),
+          () -> scalar.compare(x, from, to, decoded, factor, error));
     }
   }
 

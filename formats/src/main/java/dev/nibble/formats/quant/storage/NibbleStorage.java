@@ -9,11 +9,9 @@ import dev.nibble.formats.internal.TorchDtype;
 import dev.nibble.formats.quant.Part;
 import dev.nibble.formats.quant.PartSpec;
 import dev.nibble.formats.quant.QuantScheme;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 
 /// nibble's own keys, for what no other tool's format expresses: every scheme, every shape. Each
 /// weight describes itself. The format is laid down in `docs/nibble-storage.md`.
@@ -64,11 +62,5 @@ public record NibbleStorage() implements QuantStorage {
             .put("dtype", TorchDtype.name(TorchDtype.computable(source)));
     shape.dims().forEach(json.putArray("shape")::add);
     return PythonJson.compact(json);
-  }
-
-  @Override
-  public byte[] document(
-      QuantScheme scheme, Shape shape, DType source, Map<Part, MemorySegment> parts) {
-    throw new IllegalArgumentException("nibble's storage has no document: all is known in advance");
   }
 }

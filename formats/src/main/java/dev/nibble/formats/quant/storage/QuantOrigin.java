@@ -7,17 +7,22 @@ import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.Text;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /// Tells by names, dtypes, metadata and configuration what has quantized a model: our own storages
 /// and those of others, which nibble knows only to refuse them by name.
 final class QuantOrigin {
-  /// ComfyUI's key of the file metadata that names the format of each layer.
-  static final String COMFY_METADATA = "_quantization_metadata";
+  /// What {@link StorageReader} reads, in words.
+  static final String READ =
+      "bitsandbytes, compressed-tensors (int-, pack-, float-quantized, nvfp4, mxfp4), GPTQ, AWQ,"
+          + " scaled fp8 and its own storage";
 
-  /// ComfyUI's tensor of a layer that names its format.
-  static final String COMFY_QUANT = "comfy_quant";
+  /// Methods that {@link StorageReader} reads, by their name in a configuration.
+  private static final Set<String> METHODS =
+      Set.of("bitsandbytes", "compressed-tensors", "gptq", "awq", "fp8", "nibble");
 
   private static final String COMFY_LAYERS = "ComfyUI (quantized layers)";
+  private static final String BITS_AND_BYTES_CONFIG = "bitsandbytes (as its config.json says)";
   private static final String COMFY_FP8 = "ComfyUI's scaled fp8";
 
   private final Checkpoint checkpoint;
@@ -30,21 +35,34 @@ final class QuantOrigin {
     this.tensors = checkpoint.tensors();
   }
 
+  /// What has quantized the model, if anything has.
   Optional<String> find() {
-    for (TensorInfo tensor : tensors.values()) {
-      Optional<String> origin = ofTensor(tensor);
-      if (origin.isPresent()) {
-        return origin;
-      }
+    Optional<String> origin = ofTensors(tensors);
+    if (origin.isEmpty() && checkpoint.metadata().containsKey(ComfyStorage.METADATA)) {
+      origin = Optional.of(COMFY_LAYERS);
     }
-    if (checkpoint.metadata().containsKey(COMFY_METADATA)) {
-      return Optional.of(COMFY_LAYERS);
-    }
-    if (checkpoint.metadata().containsKey("tensor_names")
-        && checkpoint.metadata().values().stream().anyMatch(text -> text.contains("\"_type\""))) {
-      return Optional.of("torchao");
-    }
-    return ofConfig().or(this::ofWeights);
+    return origin.or(this::ofMetadata).or(this::ofConfig).or(() -> ofWeights(tensors));
+  }
+
+  /// What has quantized the tensors that no reader has taken, if anything has, or a method that no
+  /// reader knows.
+  Optional<String> unread(Map<String, TensorInfo> left) {
+    return ofTensors(left)
+        .or(this::ofMetadata)
+        .or(() -> ofConfig().filter(_ -> method().filter(METHODS::contains).isEmpty()))
+        .filter(origin -> !origin.equals(BITS_AND_BYTES_CONFIG))
+        .or(() -> ofWeights(left));
+  }
+
+  private Optional<String> ofTensors(Map<String, TensorInfo> some) {
+    return some.values().stream().flatMap(tensor -> ofTensor(tensor).stream()).findFirst();
+  }
+
+  private Optional<String> ofMetadata() {
+    boolean torchao =
+        checkpoint.metadata().containsKey("tensor_names")
+            && checkpoint.metadata().values().stream().anyMatch(text -> text.contains("\"_type\""));
+    return torchao ? Optional.of("torchao") : Optional.empty();
   }
 
   private Optional<String> ofTensor(TensorInfo tensor) {
@@ -67,8 +85,8 @@ final class QuantOrigin {
     String origin =
         switch (word) {
           case "SCB" -> hasWeight(layer) ? "bitsandbytes (LLM.int8)" : "";
-          case "scaled_fp8", "scale_weight" -> COMFY_FP8;
-          case COMFY_QUANT -> COMFY_LAYERS;
+          case ComfyStorage.OLD_MARKER, ComfyStorage.OLD_SCALE -> COMFY_FP8;
+          case ComfyStorage.QUANT -> COMFY_LAYERS;
           case "weight_scale_2" -> "nvfp4 (two scales a weight)";
           case "weight_scale_inv" -> "block-scaled fp8";
           case "weight_scale" -> scaled(layer);
@@ -87,7 +105,8 @@ final class QuantOrigin {
     if (weight == null) {
       return "";
     }
-    if (has(layer, COMFY_QUANT) || checkpoint.metadata().containsKey(COMFY_METADATA)) {
+    if (has(layer, ComfyStorage.QUANT)
+        || checkpoint.metadata().containsKey(ComfyStorage.METADATA)) {
       return COMFY_LAYERS;
     }
     return switch (weight.dtype()) {
@@ -106,8 +125,8 @@ final class QuantOrigin {
   }
 
   /// A matrix of whole numbers is no weight that a model computes with.
-  private Optional<String> ofWeights() {
-    return tensors.values().stream()
+  private static Optional<String> ofWeights(Map<String, TensorInfo> some) {
+    return some.values().stream()
         .filter(tensor -> tensor.name().endsWith(".weight") && tensor.shape().rank() == 2)
         .filter(tensor -> tensor.dtype() == DType.I8 || tensor.dtype() == DType.U8)
         .findFirst()
@@ -140,7 +159,7 @@ final class QuantOrigin {
     if (quantization != null
         && (quantization.path("load_in_4bit").asBoolean()
             || quantization.path("load_in_8bit").asBoolean())) {
-      return Optional.of("bitsandbytes (as its config.json says)");
+      return Optional.of(BITS_AND_BYTES_CONFIG);
     }
     return Optional.empty();
   }

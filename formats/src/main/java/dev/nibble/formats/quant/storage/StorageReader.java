@@ -8,8 +8,9 @@ import dev.nibble.formats.FormatException.Where;
 import dev.nibble.formats.LittleEndian;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.TensorInfo;
+import dev.nibble.formats.UnsupportedException;
 import dev.nibble.formats.internal.StrictJson;
-import dev.nibble.formats.internal.TorchDtype;
+import dev.nibble.formats.quant.GroupedInt;
 import dev.nibble.formats.quant.LlmInt8;
 import dev.nibble.formats.quant.Part;
 import dev.nibble.formats.quant.QuantScheme;
@@ -22,9 +23,9 @@ import dev.nibble.formats.quant.storage.StoredTensor.PartContent;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumMap;
-import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -45,7 +46,7 @@ final class StorageReader {
   private final Optional<JsonNode> config;
   private final SegmentAllocator allocator;
   private final TreeSet<String> names;
-  private final Optional<DType> mostCommon;
+  private final SourceDtypes dtypes;
   private final Map<String, Quantized> weights = new LinkedHashMap<>();
   private final Set<String> absorbed = new HashSet<>();
 
@@ -54,32 +55,59 @@ final class StorageReader {
     this.config = config;
     this.allocator = allocator;
     this.names = new TreeSet<>(checkpoint.tensors().keySet());
-    this.mostCommon = mostCommonFloat(checkpoint);
+    this.dtypes = new SourceDtypes(checkpoint, config);
   }
 
   SequencedMap<String, LogicalTensor> read() {
     CompressedTensorsReader compressed = new CompressedTensorsReader(this, config);
+    PackedReader packed = new PackedReader(this);
+    GridReader grid = new GridReader(this, config);
+    ComfyReader comfy = new ComfyReader(this);
+    comfy.readHeader();
     for (TensorInfo tensor : checkpoint.tensors().values()) {
       String name = tensor.name();
       if (name.contains(BitsAndBytesStorage.QUANT_STATE)) {
         readFourBit(tensor);
-      } else if (name.endsWith("." + BitsAndBytesStorage.SCB)) {
-        readLlmInt8(tensor);
       } else if (name.endsWith(NibbleStorage.QUANT)) {
         readNibble(tensor);
-      } else if (name.endsWith("." + CompressedTensorsStorage.SCALE)) {
-        compressed.read(tensor);
+      } else if (!absorbed.contains(name)) {
+        String word = name.substring(name.lastIndexOf('.') + 1);
+        switch (word) {
+          case BitsAndBytesStorage.SCB -> readLlmInt8(tensor);
+          case CompressedTensorsStorage.SCALE, CompressedTensorsReader.INVERSE_SCALE ->
+              compressed.read(tensor, word);
+          case CompressedTensorsStorage.PACKED -> packed.read(tensor);
+          case GptqStorage.CODES -> grid.read(tensor);
+          case ComfyStorage.QUANT -> comfy.readLayer(tensor);
+          case ComfyStorage.OLD_SCALE -> comfy.readOld(tensor);
+          case ComfyStorage.OLD_MARKER -> comfy.readMarker(tensor);
+          default -> {}
+        }
       }
     }
+    return result();
+  }
+
+  private SequencedMap<String, LogicalTensor> result() {
     SequencedMap<String, LogicalTensor> result = new LinkedHashMap<>();
+    Map<String, TensorInfo> left = new LinkedHashMap<>();
     for (TensorInfo tensor : checkpoint.tensors().values()) {
       Quantized weight = weights.get(tensor.name());
       if (weight != null) {
-        result.put(tensor.name(), weight);
+        result.put(weight.name(), weight);
       } else if (!absorbed.contains(tensor.name())) {
         result.put(tensor.name(), new Dense(tensor));
+        left.put(tensor.name(), tensor);
       }
     }
+    new QuantOrigin(checkpoint, config)
+        .unread(left)
+        .ifPresent(method -> {
+          throw new UnsupportedException(
+              file().toString(),
+              "is quantized by %s, which nibble can't read; it reads %s"
+                  .formatted(method, QuantOrigin.READ));
+        });
     return result;
   }
 
@@ -163,7 +191,6 @@ final class StorageReader {
     }
     Map<Part, MemorySegment> parts = new EnumMap<>(Part.class);
     parts.putAll(description.extra());
-    Set<Part> flipped = EnumSet.noneOf(Part.class);
     List<TensorInfo> stored = new ArrayList<>();
     for (StoredTensor piece :
         storage.plan(weight, scheme, description.shape(), description.dtype())) {
@@ -175,18 +202,66 @@ final class StorageReader {
       stored.add(tensor);
       if (piece.content() instanceof PartContent part) {
         parts.put(part.part(), checkpoint.data(tensor));
-        if (part.flipSignBit()) {
-          flipped.add(part.part());
-        }
       }
     }
-    stored.forEach(tensor -> absorbed.add(tensor.name()));
     QuantizedTensor tensor =
-        new QuantizedTensor(scheme, description.shape(), description.dtype(), parts, flipped);
-    if (weights.put(weight, new Quantized(weight, tensor, storage, stored)) != null) {
+        new QuantizedTensor(
+            scheme, description.shape(), description.dtype(), parts, storage.layout(scheme));
+    adopt(marker, weight, storage, tensor, stored);
+  }
+
+  /// Takes a weight that has been put together.
+  ///
+  /// @param marker the tensor that gave the weight away
+  /// @param weight full name, ending in `.weight`
+  /// @param stored the tensors that hold it, codes first
+  void adopt(
+      TensorInfo marker,
+      String weight,
+      QuantStorage storage,
+      QuantizedTensor tensor,
+      List<TensorInfo> stored) {
+    stored.forEach(this::absorb);
+    String codes = stored.getFirst().name();
+    boolean taken = !codes.equals(weight) && names.contains(weight);
+    if (taken || weights.put(codes, new Quantized(weight, tensor, storage, stored)) != null) {
       throw new FormatException(
           where(marker), "one description of the weight '" + weight + "'", "two");
     }
+  }
+
+  /// Takes a tensor that is no tensor of the model.
+  void absorb(TensorInfo tensor) {
+    absorbed.add(tensor.name());
+  }
+
+  /// Whether a weight has taken the tensor.
+  boolean isTaken(TensorInfo tensor) {
+    return absorbed.contains(tensor.name());
+  }
+
+  /// The groups of a layer's inputs, unless they follow from the places.
+  ///
+  /// @throws FormatException if the tensor names groups that are not there
+  Optional<MemorySegment> groupIndex(TensorInfo tensor, long in, GroupedInt scheme) {
+    if (tensor.dtype() != DType.I32 || !tensor.shape().equals(Shape.of(in))) {
+      throw new FormatException(where(tensor), "I32 " + Shape.of(in), describe(tensor));
+    }
+    MemorySegment data = checkpoint.data(tensor);
+    long groups = scheme.groups(in);
+    long size = scheme.groupSize() == 0 ? in : scheme.groupSize();
+    boolean plain = true;
+    boolean unset = true;
+    for (long i = 0; i < in; i++) {
+      int group = data.get(LittleEndian.INT, i * 4);
+      plain &= group == i / size;
+      unset &= group == -1; // what compressed-tensors writes where it has no order
+      if (!unset && (group < 0 || group >= groups)) {
+        throw new FormatException(
+            where(tensor), "a group from 0 to " + (groups - 1), "%d".formatted(group));
+      }
+    }
+    return plain || unset ? Optional.empty() : Optional.of(data);
   }
 
   private static boolean isOptional(StoredTensor piece) {
@@ -236,6 +311,22 @@ final class StorageReader {
     return tensor;
   }
 
+  /// The tensor of that name, which something else than a tensor speaks of.
+  TensorInfo require(String name, String why) {
+    return find(name)
+        .orElseThrow(() ->
+            new FormatException(Where.in(file()).tensor(name), "it, as " + why, "no such tensor"));
+  }
+
+  Optional<TensorInfo> find(String name) {
+    return Optional.ofNullable(checkpoint.tensors().get(name));
+  }
+
+  /// The checkpoint's file, or its first.
+  Path file() {
+    return checkpoint.files().getFirst().path();
+  }
+
   boolean has(String name) {
     return names.contains(name);
   }
@@ -256,14 +347,14 @@ final class StorageReader {
     }
   }
 
-  private void requireText(TensorInfo tensor, int longest) {
+  void requireText(TensorInfo tensor, int longest) {
     if (tensor.dtype() != DType.U8 || tensor.shape().rank() != 1 || tensor.byteSize() > longest) {
       throw new FormatException(
           where(tensor), "a U8 vector of at most " + longest + " bytes", describe(tensor));
     }
   }
 
-  private StrictJson json(TensorInfo tensor) {
+  StrictJson json(TensorInfo tensor) {
     byte[] text = checkpoint.data(tensor).toArray(ValueLayout.JAVA_BYTE);
     StrictJson json =
         new StrictJson(
@@ -274,40 +365,13 @@ final class StorageReader {
     return json;
   }
 
-  /// The dtype of a weight whose file doesn't say: that of the layer's bias, which quantizing
-  /// leaves as it is, else what the configuration names, else that of most other numbers, else a
-  /// given one.
+  /// As {@link SourceDtypes#of}.
   DType sourceDtype(String prefix, DType fallback) {
-    TensorInfo bias = checkpoint.tensors().get(prefix + "bias");
-    if (bias != null && isFloat(bias)) {
-      return bias.dtype();
-    }
-    return config
-        .map(json -> json.has("dtype") ? json.get("dtype") : json.path("torch_dtype"))
-        .filter(JsonNode::isTextual)
-        .flatMap(text -> TorchDtype.named(text.textValue()))
-        .or(() -> mostCommon)
-        .orElse(fallback);
+    return dtypes.of(prefix, fallback);
   }
 
-  private static boolean isFloat(TensorInfo tensor) {
-    return switch (tensor.dtype()) {
-      case F32, F16, BF16 -> true;
-      default -> false;
-    };
-  }
-
-  private static Optional<DType> mostCommonFloat(Checkpoint checkpoint) {
-    Map<DType, Long> sizes = new EnumMap<>(DType.class);
-    for (TensorInfo tensor : checkpoint.tensors().values()) {
-      boolean statistic =
-          tensor.name().endsWith("." + BitsAndBytesStorage.SCB)
-              || tensor.name().endsWith("." + CompressedTensorsStorage.SCALE);
-      if (isFloat(tensor) && !statistic) {
-        sizes.merge(tensor.dtype(), tensor.byteSize(), Long::sum);
-      }
-    }
-    return sizes.entrySet().stream().max(Map.Entry.comparingByValue()).map(Map.Entry::getKey);
+  static boolean isFloat(TensorInfo tensor) {
+    return SourceDtypes.isFloat(tensor);
   }
 
   /// What stands before the last word of a marker's name.

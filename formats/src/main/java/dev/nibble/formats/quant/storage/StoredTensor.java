@@ -14,12 +14,8 @@ public record StoredTensor(String name, Content content) {
   /// What a stored tensor holds.
   public sealed interface Content {}
 
-  /// A part of the quantized weight.
-  ///
-  /// @param flipSignBit the stored bytes are the part's with bit 7 inverted: unsigned codes that a
-  ///   format stores as signed ones minus 128
-  public record PartContent(Part part, DType dtype, Shape shape, boolean flipSignBit)
-      implements Content {}
+  /// A part of the quantized weight, arranged as {@link QuantStorage#layout} says.
+  public record PartContent(Part part, DType dtype, Shape shape) implements Content {}
 
   /// The same bytes whatever the data.
   public record Constant(DType dtype, Shape shape, List<Byte> bytes) implements Content {}

@@ -17,14 +17,9 @@ final class StoredTensors {
 
   private StoredTensors() {}
 
-  /// A part as it is.
+  /// A part.
   static StoredTensor part(String name, Part part, DType dtype, Shape shape) {
-    return new StoredTensor(name, new PartContent(part, dtype, shape, false));
-  }
-
-  /// An unsigned part as signed bytes less 128.
-  static StoredTensor flipped(String name, Part part, Shape shape) {
-    return new StoredTensor(name, new PartContent(part, DType.I8, shape, true));
+    return new StoredTensor(name, new PartContent(part, dtype, shape));
   }
 
   /// An ASCII text as a U8 vector.
@@ -34,6 +29,17 @@ final class StoredTensors {
       bytes.add(b);
     }
     return new StoredTensor(name, new Constant(DType.U8, Shape.of(bytes.size()), bytes));
+  }
+
+  /// Whole numbers as an I64 vector.
+  static StoredTensor numbers(String name, List<Long> numbers) {
+    List<Byte> bytes = new ArrayList<>();
+    for (long number : numbers) {
+      for (int shift = 0; shift < 64; shift += 8) {
+        bytes.add((byte) (number >>> shift));
+      }
+    }
+    return new StoredTensor(name, new Constant(DType.I64, Shape.of(numbers.size()), bytes));
   }
 
   /// What stands before `weight` in the name of a layer's weight: `P.`.

@@ -32,19 +32,27 @@ class FloatConversionTest {
     try (TestCheckpoint tables = TestCheckpoint.golden("goldens/fp8/fp8_tables.safetensors")) {
       String prefix = type == DType.F8_E4M3 ? "e4m3fn" : "e5m2";
       float[] expected = tables.floats(prefix + "_as_f32");
-      float[] found = new float[256];
-      FloatReader.of(type).read(tables.data(prefix + "_codes"), 0, found, 256);
-      assertArrayEquals(canonicalBits(expected), canonicalBits(found));
+      for (boolean vector : new boolean[] {false, true}) {
+        float[] found = new float[256];
+        reader(type, vector).read(tables.data(prefix + "_codes"), 0, found, 256);
+        assertArrayEquals(canonicalBits(expected), canonicalBits(found));
+      }
     }
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"BF16", "F16"})
+  @EnumSource(names = {"BF16", "F16", "F8_E4M3", "F8_E5M2"})
   void castsAreTorchs(DType type) {
     try (TestCheckpoint tables = TestCheckpoint.golden("goldens/fp8/fp8_tables.safetensors")) {
       float[] input = tables.floats("cast_input_f32");
       float[] expected = new float[input.length];
-      String name = type == DType.BF16 ? "cast_bf16" : "cast_f16";
+      String name =
+          switch (type) {
+            case BF16 -> "cast_bf16";
+            case F16 -> "cast_f16";
+            case F8_E4M3 -> "cast_e4m3fn";
+            default -> "cast_e5m2";
+          };
       ScalarFloats.reader(type).read(tables.data(name), 0, expected, input.length);
       for (FloatWriter writer : new FloatWriter[] {writer(type, true), writer(type, false)}) {
         MemorySegment written = MemorySegment.ofArray(new byte[2 * input.length]);
@@ -83,7 +91,7 @@ class FloatConversionTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"F32", "BF16", "F16"})
+  @EnumSource(names = {"F32", "BF16", "F16", "F8_E4M3", "F8_E5M2"})
   void vectorWritesTheBytesOfScalar(DType type) {
     long seed = 20260101L + type.bits();
     Random random = new Random(seed);
@@ -116,6 +124,34 @@ class FloatConversionTest {
     }
   }
 
+  /// By trying every number of the type: an oracle that shares no trick with the code.
+  @ParameterizedTest
+  @EnumSource(names = {"F8_E4M3", "F8_E5M2"})
+  void fp8WritesAreNearest(DType type) {
+    float[] numbers = new float[128];
+    byte[] codes = new byte[128];
+    for (int i = 0; i < 128; i++) {
+      codes[i] = (byte) i;
+    }
+    ScalarFloats.reader(type).read(MemorySegment.ofArray(codes), 0, numbers, 128);
+    long seed = 99;
+    Random random = new Random(seed);
+    for (int i = 0; i < 20_000; i++) {
+      float value = Math.abs(hardNumbers(random, 1)[0]);
+      if (!(value <= (type == DType.F8_E4M3 ? 448 : 57344))) {
+        continue;
+      }
+      int best = 0;
+      for (int code = 1; code < 128 && Float.isFinite(numbers[code]); code++) {
+        double gain =
+            Math.abs((double) value - numbers[best]) - Math.abs((double) value - numbers[code]);
+        best = gain > 0 || (gain == 0 && code % 2 == 0) ? code : best;
+      }
+      byte found = type == DType.F8_E4M3 ? ScalarFloats.toE4m3(value) : ScalarFloats.toE5m2(value);
+      assertEquals(best, found, "seed " + seed + ": " + value);
+    }
+  }
+
   @Test
   void f64RoundsOnceAndReadsUnalignedNativeMemory() {
     double[] values = {1.0 + 0x1p-24, 1.0 + 0x1p-24 + 0x1p-40, 1e300, -1e-300, Double.NaN, 0.1};
@@ -134,7 +170,7 @@ class FloatConversionTest {
   @Test
   void otherTypesAreRefused() {
     assertThrows(IllegalArgumentException.class, () -> FloatReader.of(DType.I8));
-    assertThrows(IllegalArgumentException.class, () -> FloatWriter.of(DType.F8_E4M3));
+    assertThrows(IllegalArgumentException.class, () -> FloatWriter.of(DType.F8_E8M0));
     assertThrows(IllegalArgumentException.class, () -> ScalarFloats.reader(DType.I64));
   }
 
@@ -146,14 +182,14 @@ class FloatConversionTest {
     return vector ? VectorFloats.writer(type) : ScalarFloats.writer(type);
   }
 
-  /// Random bit patterns of all kinds: any float, ordinary weights, denormals, ties of both 16-bit
+  /// Random bit patterns of all kinds: any float, ordinary weights, denormals, ties of the 16-bit
   /// types and their neighbours, zeros, infinities, NaNs.
   static float[] hardNumbers(Random random, int count) {
     float[] values = new float[count];
     for (int i = 0; i < count; i++) {
       int sign = random.nextInt() & 0x80000000;
       int bits =
-          switch (random.nextInt(8)) {
+          switch (random.nextInt(9)) {
             case 0 -> random.nextInt();
             case 1 -> Float.floatToRawIntBits((float) random.nextGaussian() * 0.02f);
             case 2 -> sign | random.nextInt(1 << 23);
@@ -167,6 +203,14 @@ class FloatConversionTest {
                     - 1;
             case 5 -> sign | Float.floatToRawIntBits((random.nextInt(2048) + 0.5f) * 0x1p-24f);
             case 6 -> sign;
+            // Ties of the 8-bit types and their neighbours.
+            case 7 ->
+                (sign
+                        | ((108 + random.nextInt(38)) << 23)
+                        | (random.nextInt(16) << 19)
+                        | 0x40000 << random.nextInt(3))
+                    + random.nextInt(3)
+                    - 1;
             default -> sign | 0x7f800000 | (random.nextBoolean() ? 0 : random.nextInt(1 << 23));
           };
       values[i] = Float.intBitsToFloat(bits);

@@ -41,6 +41,9 @@ class QuantOriginTest {
     "absmax8, compressed-tensors (int8)",
     "affine8:32, compressed-tensors (int8)",
     "bnb8-dynamic, nibble",
+    "int4:g32, compressed-tensors (packed)",
+    "fp8:row, scaled fp8 (weight_scale)",
+    "fp8, ComfyUI (quantized layers)",
     "absmax8:48, nibble"
   })
   void ourOwnStoragesAreKnown(String id, String origin) {

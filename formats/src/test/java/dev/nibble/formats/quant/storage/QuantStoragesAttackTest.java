@@ -159,8 +159,7 @@ class QuantStoragesAttackTest {
   @Test
   void otherScalesOfCompressedTensorsAreUnsupported() throws JsonProcessingException {
     TestCheckpoint checkpoint = TestCheckpoints.stored("absmax8", SHAPE);
-    checkpoint.put(
-        "l.0.weight_scale", DType.BF16, Shape.of(16, 1), MemorySegment.ofArray(new byte[32]));
+    checkpoint.put("l.0.weight_scale", DType.BF16, Shape.of(1), MemorySegment.ofArray(new byte[2]));
     var config =
         new ObjectMapper()
             .readTree("{\"quantization_config\": {\"quant_method\": \"compressed-tensors\"}}");
@@ -168,7 +167,7 @@ class QuantStoragesAttackTest {
         assertThrows(
             UnsupportedException.class,
             () -> QuantStorages.read(checkpoint, Optional.of(config), Arena.ofAuto()));
-    assertTrue(String.valueOf(refused.getMessage()).contains("BF16 16x1"));
+    assertTrue(String.valueOf(refused.getMessage()).contains("BF16 1:"));
   }
 
   @ParameterizedTest

@@ -8,8 +8,12 @@ import dev.nibble.formats.Shape;
 import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.TestCheckpoint;
 import dev.nibble.formats.quant.Codecs;
+import dev.nibble.formats.quant.GroupedInt;
+import dev.nibble.formats.quant.Part;
+import dev.nibble.formats.quant.PartLayout;
 import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.QuantSchemes;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -49,11 +53,8 @@ final class TestCheckpoints {
     for (StoredTensor piece : storage.plan(weight, scheme, shape, source)) {
       switch (piece.content()) {
         case StoredTensor.PartContent part -> {
-          byte[] bytes = encoded.bytes(part.part());
-          for (int i = 0; part.flipSignBit() && i < bytes.length; i++) {
-            bytes[i] ^= (byte) 0x80;
-          }
-          checkpoint.put(piece.name(), part.dtype(), part.shape(), MemorySegment.ofArray(bytes));
+          MemorySegment bytes = arranged(storage, scheme, shape, part.part(), encoded);
+          checkpoint.put(piece.name(), part.dtype(), part.shape(), bytes);
         }
         case StoredTensor.Constant constant ->
             checkpoint.put(
@@ -68,6 +69,27 @@ final class TestCheckpoints {
         }
       }
     }
+  }
+
+  private static MemorySegment arranged(
+      QuantStorage storage, QuantScheme scheme, Shape shape, Part part, Codecs.Encoded encoded) {
+    PartLayout layout = storage.layout(scheme);
+    MemorySegment bytes = MemorySegment.ofArray(encoded.bytes(part));
+    if (part != Part.CODES) {
+      return layout.arrange(part, scheme, shape, bytes, Arena.ofAuto());
+    }
+    if (layout.isInOrder()) {
+      layout.arrangeInPlace(bytes);
+      return bytes;
+    }
+    MemorySegment target = MemorySegment.ofArray(new byte[(int) bytes.byteSize()]);
+    long step = layout.sliceAlignment(scheme, shape);
+    for (long begin = 0; begin < shape.elements(); begin += step) {
+      long count = Math.min(step, shape.elements() - begin);
+      MemorySegment codes = bytes.asSlice(scheme.codeBytes(begin), scheme.codeBytes(count));
+      layout.putCodes((GroupedInt) scheme, shape, begin, count, codes, target);
+    }
+    return target;
   }
 
   /// The tensors of a checkpoint below a prefix, without it.

@@ -1,0 +1,122 @@
+package dev.nibble.formats.quant;
+
+import dev.nibble.formats.DType;
+import dev.nibble.formats.Shape;
+import dev.nibble.formats.internal.simd.FloatReader;
+import dev.nibble.formats.internal.simd.FloatWriter;
+import dev.nibble.formats.internal.simd.Int8Kernels;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/// Makes 8-bit floats. With one scale for the whole weight, all of it is seen before the first code
+/// is made. Numbers that aren't finite are cast as torch does it and add nothing to the error.
+final class Fp8Encoder extends BlockEncoder {
+  private static final int BUFFER = 8192;
+
+  private final Fp8 scheme;
+  private final MemorySegment scales;
+  private final FloatReader reader;
+  private final FloatWriter writer;
+  private final FloatReader decoder;
+  private final AtomicInteger absmaxBits = new AtomicInteger();
+
+  Fp8Encoder(
+      Fp8 scheme, Shape weight, DType source, SegmentAllocator statistics, Int8Kernels kernels) {
+    super(scheme.blocks(weight), source, statistics, kernels);
+    this.scheme = scheme;
+    this.scales =
+        scheme.scaling() == Fp8.Scaling.NONE
+            ? MemorySegment.NULL
+            : statistics.allocate(scheme.parts(weight).getLast().byteSize(), 4);
+    this.reader = FloatReader.of(source);
+    this.writer = FloatWriter.of(scheme.type().dtype());
+    this.decoder = FloatReader.of(scheme.type().dtype());
+  }
+
+  @Override
+  public boolean surveys() {
+    return scheme.scaling() == Fp8.Scaling.TENSOR;
+  }
+
+  @Override
+  public void survey(long begin, long count, MemorySegment slice) {
+    float[] x = new float[(int) Math.min(count, BUFFER)];
+    int largest = 0;
+    for (long at = 0; at < count; at += BUFFER) {
+      int length = (int) Math.min(BUFFER, count - at);
+      reader.read(slice, at, x, length);
+      largest = Math.max(largest, kernels.absmaxBits(x, 0, length));
+    }
+    absmaxBits.accumulateAndGet(largest, Math::max);
+  }
+
+  @Override
+  int limitBits() {
+    // Without a scale, what E5M2 rounds to infinity.
+    boolean overflows = scheme.scaling() == Fp8.Scaling.NONE && scheme.type() == Fp8Type.E5M2;
+    return overflows ? Float.floatToRawIntBits(61440f) : super.limitBits();
+  }
+
+  @Override
+  void measure(float[] x, int from, int to, Block block) {
+    block.high = Math.max(block.high, kernels.absmaxBits(x, from, to));
+  }
+
+  @Override
+  void settle(Block block) {
+    switch (scheme.scaling()) {
+      case NONE -> block.scale = 1;
+      case TENSOR -> block.scale = scale(absmaxBits.get());
+      case ROW -> {
+        block.scale = scale(block.high);
+        ScaleType.set(scales, block.index, block.scale, scheme.scale());
+      }
+      case TILE -> throw new AssertionError(scheme.id() + " is only read");
+    }
+    // Unlike a sum of squares, a cast can take what isn't finite; not so a scale that isn't.
+    block.finite = Float.isFinite(block.scale);
+  }
+
+  private float scale(int largestBits) {
+    float exact = Float.intBitsToFloat(largestBits) / scheme.type().largest();
+    return ScaleType.round(exact, scheme.scale());
+  }
+
+  @Override
+  void quantize(Work work, int from, int to, MemorySegment codes, long at) {
+    float[] x = work.x;
+    float[] scaled = work.rounded;
+    float scale = work.block.scale;
+    int count = to - from;
+    // A scale of zero is that of zeros, and of numbers too small for one.
+    float divisor = scale == 0 ? Float.POSITIVE_INFINITY : scale;
+    for (int i = 0; i < count; i++) {
+      scaled[i] = x[from + i] / divisor;
+    }
+    writer.write(scaled, count, codes, at);
+    if (work.block.high < limitBits()) {
+      decoder.read(codes, at, scaled, count);
+      kernels.compare(x, from, to, scaled, scale, work.error);
+    }
+  }
+
+  /// NaN, in both types.
+  @Override
+  byte blankCode() {
+    return 0x7f;
+  }
+
+  @Override
+  Map<Part, MemorySegment> parts() {
+    return switch (scheme.scaling()) {
+      case NONE -> Map.of();
+      case TENSOR -> {
+        ScaleType.set(scales, 0, scale(absmaxBits.get()), scheme.scale());
+        yield Map.of(Part.SCALE, scales);
+      }
+      case ROW, TILE -> Map.of(Part.SCALE, scales);
+    };
+  }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.nibble.runtime.bench;
+
+import org.jspecify.annotations.NullMarked;
