@@ -10,10 +10,12 @@ import dev.nibble.formats.internal.simd.SearchGroups.Weighting;
 public interface BlockSearch {
   /// The fastest implementation for this machine.
   static BlockSearch best() {
-    return Simd.choose(
-        () -> new ScalarBlockSearch(),
-        () -> new WarmingBlockSearch(),
-        () -> new VectorBlockSearch());
+    return Simd.isVector() && VectorLanes.isSupported()
+        ? Simd.choose(
+            () -> new ScalarBlockSearch(),
+            () -> new WarmingBlockSearch(),
+            () -> new VectorBlockSearch())
+        : new ScalarBlockSearch();
   }
 
   /// How {@link #scaleAndMin} searches.

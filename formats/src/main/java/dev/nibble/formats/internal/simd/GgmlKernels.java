@@ -23,6 +23,10 @@ public final class GgmlKernels {
     void encode(float[] x, int from, int count, byte[] blocks);
   }
 
+  private static boolean usesVectors() {
+    return Simd.isVector() && VectorLanes.isSupported();
+  }
+
   private static Map<BlockKind, Warmup> warmups() {
     Map<BlockKind, Warmup> warmups = new EnumMap<>(BlockKind.class);
     for (BlockKind kind : BlockKind.values()) {
@@ -33,22 +37,30 @@ public final class GgmlKernels {
 
   /// The fastest decoder of blocks of that kind for this machine.
   public static Decode decoder(BlockKind kind, Decode scalar) {
-    return Simd.choose(
-        () -> scalar,
-        () ->
-            warmingDecoder(
-                DECODE.getOrDefault(kind, new Warmup()), VectorGgmlDecode.of(kind, scalar), scalar),
-        () -> VectorGgmlDecode.of(kind, scalar));
+    return !usesVectors()
+        ? scalar
+        : Simd.choose(
+            () -> scalar,
+            () ->
+                warmingDecoder(
+                    DECODE.getOrDefault(kind, new Warmup()),
+                    VectorGgmlDecode.of(kind, scalar),
+                    scalar),
+            () -> VectorGgmlDecode.of(kind, scalar));
   }
 
   /// The fastest encoder of blocks of that kind for this machine.
   public static Encode encoder(BlockKind kind, Encode scalar) {
-    return Simd.choose(
-        () -> scalar,
-        () ->
-            warmingEncoder(
-                ENCODE.getOrDefault(kind, new Warmup()), VectorGgmlEncode.of(kind, scalar), scalar),
-        () -> VectorGgmlEncode.of(kind, scalar));
+    return !usesVectors()
+        ? scalar
+        : Simd.choose(
+            () -> scalar,
+            () ->
+                warmingEncoder(
+                    ENCODE.getOrDefault(kind, new Warmup()),
+                    VectorGgmlEncode.of(kind, scalar),
+                    scalar),
+            () -> VectorGgmlEncode.of(kind, scalar));
   }
 
   private static Decode warmingDecoder(Warmup warmup, Decode vector, Decode scalar) {

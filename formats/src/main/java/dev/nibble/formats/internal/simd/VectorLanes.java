@@ -43,6 +43,11 @@ final class VectorLanes {
 
   private VectorLanes() {}
 
+  /// Whether kernels of ggml's blocks run here: groups of 16 numbers must fill whole vectors.
+  static boolean isSupported() {
+    return LANES <= SearchGroups.LANES;
+  }
+
   /// Nearest integers, clamped, as floats; see {@link GgmlMath#nearest}.
   static FloatVector nearest(FloatVector v, int low, int high) {
     return bits(v, low, high).reinterpretAsFloats().sub(WHOLE);
