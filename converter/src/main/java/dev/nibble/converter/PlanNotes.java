@@ -107,8 +107,10 @@ final class PlanNotes {
     add(
         source.kind() == Kind.DIFFUSERS
             ? method + ": diffusers (0.40) does not open it, nibble does"
-            : OPENS + "transformers and vLLM that have " + method + "'s kernels");
-    add("values are rounded to nearest, not fitted to data as " + method + " can");
+            : OPENS + "transformers and vLLM");
+    add(
+        "%1$s: loaders need its kernels; values are rounded to nearest, which %1$s's own tools fit to data"
+            .formatted(method));
   }
 
   private static String fromPretrained(PlanSource source) {

@@ -131,7 +131,7 @@ class NamesTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"nf4", "fp4:4096:plain", "int8", "absmax8"})
+  @ValueSource(strings = {"nf4", "fp4:4096:plain", "int8", "absmax8", "fp8", "int4:g32"})
   void anOriginalFileMakesTheDirectoryThatTheLoaderKnows(String scheme) throws IOException {
     quantize(request(ZIMAGE, scheme), "expected");
     quantize(request(original, scheme).config(CONFIG), "found");

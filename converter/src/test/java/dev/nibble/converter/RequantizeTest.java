@@ -90,12 +90,16 @@ class RequantizeTest {
     quantize(
         request(folder.resolve("plain.safetensors"), "int4:g32").storage(gptq).config(config),
         "expected");
-    quantize(
-        request(folder.resolve("once.gguf"), "int4:g32")
-            .storage(gptq)
-            .config(config)
-            .allowRequantize(true),
-        "found");
+    ConversionReport report =
+        quantize(
+            request(folder.resolve("once.gguf"), "int4:g32")
+                .storage(gptq)
+                .config(config)
+                .allowRequantize(true),
+            "found");
+    assertTrue(
+        report.plan().notes().contains("GPTQ: diffusers (0.40) does not open it, nibble does"),
+        report.plan().notes().toString());
     assertEqualTensors(folder.resolve("expected"), folder.resolve("found"));
     try (Checkpoint found = Checkpoints.open(folder.resolve("found"))) {
       assertTrue(found.tensors().containsKey("transformer_blocks.0.attn.to_q.qweight"));
