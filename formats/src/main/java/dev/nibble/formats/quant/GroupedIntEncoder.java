@@ -6,6 +6,7 @@ import dev.nibble.formats.DType;
 import dev.nibble.formats.LittleEndian;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.internal.simd.Int8Kernels;
+import dev.nibble.formats.internal.simd.NibbleKernels;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 import java.util.EnumMap;
@@ -23,6 +24,7 @@ final class GroupedIntEncoder implements WeightEncoder {
   private final DType source;
   private final SegmentAllocator statistics;
   private final Grid grid;
+  private final NibbleKernels nibbles = NibbleKernels.best();
 
   GroupedIntEncoder(
       GroupedInt scheme,
@@ -54,17 +56,7 @@ final class GroupedIntEncoder implements WeightEncoder {
       int length = (int) Math.min(step, count - done);
       MemorySegment piece = slice.asSlice(source.byteSize(done), source.byteSize(length));
       grid.encode(begin + done, length, piece, MemorySegment.ofArray(bytes).asSlice(0, length));
-      pack(bytes, length, codes.asSlice(done / 2));
-    }
-  }
-
-  /// Two codes a byte, the first in the low bits.
-  private static void pack(byte[] bytes, int length, MemorySegment codes) {
-    for (int i = 0; i < length / 2; i++) {
-      codes.set(JAVA_BYTE, i, (byte) (bytes[2 * i] | (bytes[2 * i + 1] << 4)));
-    }
-    if (length % 2 != 0) {
-      codes.set(JAVA_BYTE, length / 2, bytes[length - 1]);
+      nibbles.pack(bytes, length, codes, done / 2);
     }
   }
 

@@ -2,6 +2,7 @@ package dev.nibble.formats.internal.simd;
 
 import static dev.nibble.formats.internal.simd.ScalarInt8Kernels.WHOLE;
 import static dev.nibble.formats.internal.simd.ScalarInt8Kernels.WHOLE_BITS;
+import static dev.nibble.formats.internal.simd.VectorFloats.BYTES;
 import static dev.nibble.formats.internal.simd.VectorFloats.FLOATS;
 import static dev.nibble.formats.internal.simd.VectorFloats.INTS;
 import static java.nio.ByteOrder.LITTLE_ENDIAN;
@@ -23,8 +24,6 @@ import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
-import jdk.incubator.vector.VectorShape;
-import jdk.incubator.vector.VectorSpecies;
 
 /// {@link ScalarInt8Kernels} with the Vector API, byte for byte. Blocks whose scale is extreme go
 /// to the scalar code, as their squares would overflow or vanish in float32.
@@ -32,8 +31,6 @@ import jdk.incubator.vector.VectorSpecies;
 /// Maxima are taken on the bits as integers, one instruction where a float maximum that cares for
 /// NaN and -0 takes five, and NaN shows as a number above infinity.
 final class VectorInt8Kernels implements Int8Kernels {
-  private static final VectorSpecies<Byte> BYTES =
-      VectorSpecies.of(byte.class, VectorShape.forBitSize(FLOATS.vectorBitSize() / 4));
   private static final int LANES = FLOATS.length();
   private static final int MAGNITUDE = 0x7fffffff;
 
