@@ -48,7 +48,12 @@ final class Fp8Encoder extends BlockEncoder {
     for (long at = 0; at < count; at += BUFFER) {
       int length = (int) Math.min(BUFFER, count - at);
       reader.read(slice, at, x, length);
-      largest = Math.max(largest, kernels.absmaxBits(x, 0, length));
+      int bits = kernels.absmaxBits(x, 0, length);
+      if (bits >= limitBits()) {
+        // Told here, as it makes the scale infinite, and so all blocks alike.
+        tellNonFinite(x, 0, length, begin + at);
+      }
+      largest = Math.max(largest, bits);
     }
     absmaxBits.accumulateAndGet(largest, Math::max);
   }

@@ -16,8 +16,8 @@ import java.util.OptionalLong;
 /// Makes {@link GroupedInt} weights: a byte a code, of which two become one where codes have 4
 /// bits.
 final class GroupedIntEncoder implements WeightEncoder {
-  /// Codes that are made before they are packed.
-  private static final int CHUNK = 1 << 16;
+  /// Codes that are made before they are packed: a part of the first cache.
+  private static final int CHUNK = 1 << 13;
 
   private final GroupedInt scheme;
   private final Shape weight;
@@ -52,10 +52,12 @@ final class GroupedIntEncoder implements WeightEncoder {
     long alignment = scheme.sliceAlignment(weight);
     long step = Math.max(alignment, CHUNK / alignment * alignment);
     byte[] bytes = new byte[Math.toIntExact(Math.min(step, count))];
+    BlockEncoder.Work work = grid.work(bytes.length);
     for (long done = 0; done < count; done += step) {
       int length = (int) Math.min(step, count - done);
       MemorySegment piece = slice.asSlice(source.byteSize(done), source.byteSize(length));
-      grid.encode(begin + done, length, piece, MemorySegment.ofArray(bytes).asSlice(0, length));
+      grid.encode(
+          work, begin + done, length, piece, MemorySegment.ofArray(bytes).asSlice(0, length));
       nibbles.pack(bytes, length, codes, done / 2);
     }
   }
