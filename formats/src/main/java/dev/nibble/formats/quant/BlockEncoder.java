@@ -98,9 +98,19 @@ abstract class BlockEncoder implements WeightEncoder {
 
   @Override
   public final void encode(long begin, long count, MemorySegment slice, MemorySegment codes) {
+    encode(work(count), begin, count, slice, codes);
+  }
+
+  /// Scratch for slices of at most `count` elements.
+  final Work work(long count) {
+    return new Work(Math.toIntExact(Math.min(Math.min(blocks.span(), count), BUFFER)));
+  }
+
+  /// {@link #encode(long, long, MemorySegment, MemorySegment)} with scratch that is kept from slice
+  /// to slice.
+  final void encode(Work work, long begin, long count, MemorySegment slice, MemorySegment codes) {
     requireSlice(begin, count, slice, codes);
     long span = blocks.span();
-    Work work = new Work(Math.toIntExact(Math.min(Math.min(span, count), BUFFER)));
     for (long at = 0; at < count; at += span) {
       long length = Math.min(span, count - at);
       if (length <= work.x.length) {
@@ -154,11 +164,18 @@ abstract class BlockEncoder implements WeightEncoder {
     measure(work.x, from, to, work.block);
     if (Math.max(work.block.high, work.block.low) >= limitBits()) {
       work.block.finite = false;
-      for (int i = from; i < to; i++) {
-        if ((Float.floatToRawIntBits(work.x[i]) & 0x7fffffff) >= limitBits()) {
-          nonFinite.accumulateAndGet(firstElement + i, Math::min);
-          return;
-        }
+      tellNonFinite(work.x, from, to, firstElement);
+    }
+  }
+
+  /// Notes the first of `x[from..to)` that counts as infinite, if any.
+  ///
+  /// @param firstElement place in the weight of `x[0]`
+  final void tellNonFinite(float[] x, int from, int to, long firstElement) {
+    for (int i = from; i < to; i++) {
+      if ((Float.floatToRawIntBits(x[i]) & 0x7fffffff) >= limitBits()) {
+        nonFinite.accumulateAndGet(firstElement + i, Math::min);
+        return;
       }
     }
   }

@@ -4,6 +4,7 @@ import dev.nibble.formats.DType;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.internal.simd.FloatReader;
 import dev.nibble.formats.internal.simd.FloatWriter;
+import dev.nibble.formats.internal.simd.Fp8Kernel;
 import dev.nibble.formats.internal.simd.Int8Kernels;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
@@ -19,7 +20,7 @@ final class Fp8Encoder extends BlockEncoder {
   private final MemorySegment scales;
   private final FloatReader reader;
   private final FloatWriter writer;
-  private final FloatReader decoder;
+  private final Fp8Kernel kernel;
   private final AtomicInteger absmaxBits = new AtomicInteger();
 
   Fp8Encoder(
@@ -32,7 +33,7 @@ final class Fp8Encoder extends BlockEncoder {
             : statistics.allocate(scheme.parts(weight).getLast().byteSize(), 4);
     this.reader = FloatReader.of(source);
     this.writer = FloatWriter.of(scheme.type().dtype());
-    this.decoder = FloatReader.of(scheme.type().dtype());
+    this.kernel = Fp8Kernel.of(scheme.type().dtype());
   }
 
   @Override
@@ -47,7 +48,12 @@ final class Fp8Encoder extends BlockEncoder {
     for (long at = 0; at < count; at += BUFFER) {
       int length = (int) Math.min(BUFFER, count - at);
       reader.read(slice, at, x, length);
-      largest = Math.max(largest, kernels.absmaxBits(x, 0, length));
+      int bits = kernels.absmaxBits(x, 0, length);
+      if (bits >= limitBits()) {
+        // Told here, as it makes the scale infinite, and so all blocks alike.
+        tellNonFinite(x, 0, length, begin + at);
+      }
+      largest = Math.max(largest, bits);
     }
     absmaxBits.accumulateAndGet(largest, Math::max);
   }
@@ -61,7 +67,9 @@ final class Fp8Encoder extends BlockEncoder {
 
   @Override
   void measure(float[] x, int from, int to, Block block) {
-    block.high = Math.max(block.high, kernels.absmaxBits(x, from, to));
+    // One scale for all of the weight: its largest magnitude is known, and stands for the block's.
+    block.high =
+        surveys() ? absmaxBits.get() : Math.max(block.high, kernels.absmaxBits(x, from, to));
   }
 
   @Override
@@ -86,20 +94,13 @@ final class Fp8Encoder extends BlockEncoder {
 
   @Override
   void quantize(Work work, int from, int to, MemorySegment codes, long at) {
-    float[] x = work.x;
-    float[] scaled = work.rounded;
-    float scale = work.block.scale;
-    int count = to - from;
-    // A scale of zero is that of zeros, and of numbers too small for one.
-    float divisor = scale == 0 ? Float.POSITIVE_INFINITY : scale;
-    for (int i = 0; i < count; i++) {
-      scaled[i] = x[from + i] / divisor;
-    }
-    writer.write(scaled, count, codes, at);
     if (work.block.high < limitBits()) {
-      decoder.read(codes, at, scaled, count);
-      kernels.compare(x, from, to, scaled, scale, work.error);
+      kernel.encode(work.x, from, to, work.block.scale, codes, at, work.error);
+      return;
     }
+    // Only a plain cast comes here.
+    System.arraycopy(work.x, from, work.rounded, 0, to - from);
+    writer.write(work.rounded, to - from, codes, at);
   }
 
   /// NaN, in both types.

@@ -3,6 +3,7 @@ package dev.nibble.formats.quant;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
 import dev.nibble.formats.internal.simd.Int8Kernels;
+import dev.nibble.formats.internal.simd.NibbleKernels;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
 
@@ -12,6 +13,7 @@ final class GroupedIntDecoder extends BlockDecoder {
   private final MemorySegment scales;
   private final Zeros zeros;
   private final int flip;
+  private final NibbleKernels nibbles = NibbleKernels.best();
 
   /// The zero point of a group.
   @FunctionalInterface
@@ -50,22 +52,6 @@ final class GroupedIntDecoder extends BlockDecoder {
       kernels.decodeAffine(codes, at, flip, zero, scale, out, from, to);
       return;
     }
-    float[] values = new float[16];
-    for (int code = 0; code < 16; code++) {
-      values[code] = (code - zero) * scale;
-    }
-    int i = from;
-    long element = at;
-    if (i < to && element % 2 != 0) {
-      out[i++] = values[(codes.get(JAVA_BYTE, element++ >> 1) >> 4) & 15];
-    }
-    for (; i + 1 < to; i += 2, element += 2) {
-      int pair = codes.get(JAVA_BYTE, element >> 1);
-      out[i] = values[pair & 15];
-      out[i + 1] = values[(pair >> 4) & 15];
-    }
-    if (i < to) {
-      out[i] = values[codes.get(JAVA_BYTE, element >> 1) & 15];
-    }
+    nibbles.decode(codes, at, zero, scale, out, from, to);
   }
 }

@@ -6,6 +6,7 @@ import dev.nibble.formats.DType;
 import dev.nibble.formats.LittleEndian;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.internal.simd.Int8Kernels;
+import dev.nibble.formats.internal.simd.NibbleKernels;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 import java.util.EnumMap;
@@ -15,14 +16,15 @@ import java.util.OptionalLong;
 /// Makes {@link GroupedInt} weights: a byte a code, of which two become one where codes have 4
 /// bits.
 final class GroupedIntEncoder implements WeightEncoder {
-  /// Codes that are made before they are packed.
-  private static final int CHUNK = 1 << 16;
+  /// Codes that are made before they are packed: a part of the first cache.
+  private static final int CHUNK = 1 << 13;
 
   private final GroupedInt scheme;
   private final Shape weight;
   private final DType source;
   private final SegmentAllocator statistics;
   private final Grid grid;
+  private final NibbleKernels nibbles = NibbleKernels.best();
 
   GroupedIntEncoder(
       GroupedInt scheme,
@@ -50,21 +52,13 @@ final class GroupedIntEncoder implements WeightEncoder {
     long alignment = scheme.sliceAlignment(weight);
     long step = Math.max(alignment, CHUNK / alignment * alignment);
     byte[] bytes = new byte[Math.toIntExact(Math.min(step, count))];
+    BlockEncoder.Work work = grid.work(bytes.length);
     for (long done = 0; done < count; done += step) {
       int length = (int) Math.min(step, count - done);
       MemorySegment piece = slice.asSlice(source.byteSize(done), source.byteSize(length));
-      grid.encode(begin + done, length, piece, MemorySegment.ofArray(bytes).asSlice(0, length));
-      pack(bytes, length, codes.asSlice(done / 2));
-    }
-  }
-
-  /// Two codes a byte, the first in the low bits.
-  private static void pack(byte[] bytes, int length, MemorySegment codes) {
-    for (int i = 0; i < length / 2; i++) {
-      codes.set(JAVA_BYTE, i, (byte) (bytes[2 * i] | (bytes[2 * i + 1] << 4)));
-    }
-    if (length % 2 != 0) {
-      codes.set(JAVA_BYTE, length / 2, bytes[length - 1]);
+      grid.encode(
+          work, begin + done, length, piece, MemorySegment.ofArray(bytes).asSlice(0, length));
+      nibbles.pack(bytes, length, codes, done / 2);
     }
   }
 

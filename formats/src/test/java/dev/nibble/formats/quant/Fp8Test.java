@@ -111,9 +111,13 @@ class Fp8Test {
   void whatIsNotFiniteIsTold(String id) {
     MemorySegment source = gaussian(SHAPE, 8);
     source.set(LittleEndian.FLOAT, 4 * 12_345, Float.NEGATIVE_INFINITY);
-    Codecs.Encoded encoded = Codecs.encode(QuantSchemes.parse(id), SHAPE, DType.F32, source);
-    assertEquals(OptionalLong.of(12_345), encoded.encoder().nonFinite());
-    assertTrue(Double.isFinite(encoded.encoder().error().sumSquaredErrors()));
+    QuantScheme scheme = QuantSchemes.parse(id);
+    for (int seed = 1; seed < 9; seed++) {
+      WeightEncoder encoder = scheme.encoder(SHAPE, DType.F32, Arena.ofAuto());
+      Codecs.encode(scheme, encoder, SHAPE, DType.F32, source, new Random(seed));
+      assertEquals(OptionalLong.of(12_345), encoder.nonFinite(), "seed " + seed);
+      assertTrue(Double.isFinite(encoder.error().sumSquaredErrors()));
+    }
   }
 
   @Test

@@ -79,9 +79,6 @@ public interface Int8Kernels {
       long at,
       ErrorSum error);
 
-  /// Adds the errors of `decoded[0..to - from) * factor` against `x[from..to)`.
-  void compare(float[] x, int from, int to, float[] decoded, float factor, ErrorSum error);
-
   /// Decodes signed codes: `out[i] = q * first * second`.
   void decodeSigned(
       MemorySegment codes, long at, float first, float second, float[] out, int from, int to);

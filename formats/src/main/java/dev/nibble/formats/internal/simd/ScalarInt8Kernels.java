@@ -114,13 +114,6 @@ final class ScalarInt8Kernels implements Int8Kernels {
   }
 
   @Override
-  public void compare(float[] x, int from, int to, float[] decoded, float factor, ErrorSum error) {
-    for (int i = from; i < to; i++) {
-      error.add(x[i], decoded[i - from] * factor);
-    }
-  }
-
-  @Override
   public void decodeSigned(
       MemorySegment codes, long at, float first, float second, float[] out, int from, int to) {
     for (int i = from; i < to; i++) {

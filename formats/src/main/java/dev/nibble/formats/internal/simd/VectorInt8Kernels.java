@@ -2,6 +2,7 @@ package dev.nibble.formats.internal.simd;
 
 import static dev.nibble.formats.internal.simd.ScalarInt8Kernels.WHOLE;
 import static dev.nibble.formats.internal.simd.ScalarInt8Kernels.WHOLE_BITS;
+import static dev.nibble.formats.internal.simd.VectorFloats.BYTES;
 import static dev.nibble.formats.internal.simd.VectorFloats.FLOATS;
 import static dev.nibble.formats.internal.simd.VectorFloats.INTS;
 import static java.nio.ByteOrder.LITTLE_ENDIAN;
@@ -23,8 +24,6 @@ import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
-import jdk.incubator.vector.VectorShape;
-import jdk.incubator.vector.VectorSpecies;
 
 /// {@link ScalarInt8Kernels} with the Vector API, byte for byte. Blocks whose scale is extreme go
 /// to the scalar code, as their squares would overflow or vanish in float32.
@@ -32,8 +31,6 @@ import jdk.incubator.vector.VectorSpecies;
 /// Maxima are taken on the bits as integers, one instruction where a float maximum that cares for
 /// NaN and -0 takes five, and NaN shows as a number above infinity.
 final class VectorInt8Kernels implements Int8Kernels {
-  private static final VectorSpecies<Byte> BYTES =
-      VectorSpecies.of(byte.class, VectorShape.forBitSize(FLOATS.vectorBitSize() / 4));
   private static final int LANES = FLOATS.length();
   private static final int MAGNITUDE = 0x7fffffff;
 
@@ -220,21 +217,19 @@ final class VectorInt8Kernels implements Int8Kernels {
       decoded[i] = values[code & 0xff];
     }
     MemorySegment.copy(found, from, codes, ValueLayout.JAVA_BYTE, at, bound - from);
-    addErrors(x, decoded, 0, absmax, from, bound, error);
+    addErrors(x, decoded, absmax, from, bound, error);
     scalar.lookUp(
         x, bound, to, inverse, absmax, table, values, work, codes, at + bound - from, error);
   }
 
-  /// @param offset element of `x` that `decoded` begins with
   private static void addErrors(
-      float[] x, float[] decoded, int offset, float factor, int from, int bound, ErrorSum error) {
+      float[] x, float[] decoded, float factor, int from, int bound, ErrorSum error) {
     FloatVector squares = FloatVector.fromArray(FLOATS, error.laneSquares, 0);
     FloatVector errors = FloatVector.fromArray(FLOATS, error.laneErrors, 0);
     IntVector max = IntVector.fromArray(INTS, error.laneMaxBits, 0);
     for (int i = from; i < bound; i += LANES) {
       FloatVector value = FloatVector.fromArray(FLOATS, x, i);
-      FloatVector difference =
-          value.sub(FloatVector.fromArray(FLOATS, decoded, i - offset).mul(factor));
+      FloatVector difference = value.sub(FloatVector.fromArray(FLOATS, decoded, i).mul(factor));
       squares = value.fma(value, squares);
       errors = difference.fma(difference, errors);
       max = max.max(difference.reinterpretAsInts().lanewise(AND, MAGNITUDE));
@@ -242,19 +237,6 @@ final class VectorInt8Kernels implements Int8Kernels {
     squares.intoArray(error.laneSquares, 0);
     errors.intoArray(error.laneErrors, 0);
     max.intoArray(error.laneMaxBits, 0);
-  }
-
-  @Override
-  public void compare(float[] x, int from, int to, float[] decoded, float factor, ErrorSum error) {
-    if (!ErrorSum.isModerate(factor)) {
-      scalar.compare(x, from, to, decoded, factor, error);
-      return;
-    }
-    int bound = from + FLOATS.loopBound(to - from);
-    addErrors(x, decoded, from, factor, from, bound, error);
-    for (int i = bound; i < to; i++) {
-      error.add(x[i], decoded[i - from] * factor);
-    }
   }
 
   @Override

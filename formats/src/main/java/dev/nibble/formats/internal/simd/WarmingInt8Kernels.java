@@ -12,7 +12,6 @@ final class WarmingInt8Kernels implements Int8Kernels {
   private static final Warmup MULTIPLY = new Warmup();
   private static final Warmup AFFINE = new Warmup();
   private static final Warmup LOOK_UP = new Warmup();
-  private static final Warmup COMPARE = new Warmup();
   private static final Warmup DECODE_SIGNED = new Warmup();
   private static final Warmup DECODE_AFFINE = new Warmup();
   private static final Warmup DECODE_LOOK_UP = new Warmup();
@@ -124,18 +123,6 @@ final class WarmingInt8Kernels implements Int8Kernels {
           to - from,
           () -> vector.lookUp(x, from, to, inverse, absmax, table, values, work, codes, at, error),
           () -> scalar.lookUp(x, from, to, inverse, absmax, table, values, work, codes, at, error));
-    }
-  }
-
-  @Override
-  public void compare(float[] x, int from, int to, float[] decoded, float factor, ErrorSum error) {
-    if (COMPARE.isWarm()) {
-      vector.compare(x, from, to, decoded, factor, error);
-    } else {
-      COMPARE.run(
-          to - from,
-          () -> vector.compare(x, from, to, decoded, factor, error),
-          () -> scalar.compare(x, from, to, decoded, factor, error));
     }
   }
 

@@ -111,6 +111,21 @@ class FloatConversionTest {
     }
   }
 
+  /// NaN, infinities and what saturates among them.
+  @ParameterizedTest
+  @EnumSource(names = {"F8_E4M3", "F8_E5M2"})
+  void everyBf16NumberBecomesTheSameFp8(DType type) {
+    float[] values = new float[1 << 16];
+    for (int code = 0; code < values.length; code++) {
+      values[code] = Float.intBitsToFloat(code << 16);
+    }
+    byte[] scalar = new byte[values.length];
+    byte[] vector = new byte[values.length];
+    writer(type, false).write(values, values.length, MemorySegment.ofArray(scalar), 0);
+    writer(type, true).write(values, values.length, MemorySegment.ofArray(vector), 0);
+    assertArrayEquals(scalar, vector);
+  }
+
   @Test
   void writesRoundToNearestEven() {
     long seed = 77;

@@ -114,7 +114,6 @@ class Int8KernelsTest {
         continue;
       }
       float scale = Math.max(absmax / 127f, Float.MIN_VALUE);
-      float[] other = block(0, to - from);
       checkEncoder(
           round, x, from, to, (k, y, codes, sum) -> k.divide(y, from, to, scale, codes, 3, sum));
       int zero = random.nextInt(256);
@@ -130,8 +129,6 @@ class Int8KernelsTest {
           from,
           to,
           (k, y, codes, sum) -> k.affine(y, from, to, 17 * scale, zero & 15, 15, codes, 3, sum));
-      checkEncoder(
-          round, x, from, to, (k, y, codes, sum) -> k.compare(y, from, to, other, scale, sum));
       float inverse = 1f / absmax;
       if (Float.isFinite(inverse)) {
         float factor = inverse * 127f;
