@@ -35,7 +35,7 @@ record Layers(List<Decision> decisions) {
         .filter(decision ->
             switch (decision) {
               case Decision.Keep keep -> keep.linear();
-              case Decision.Quantize _ -> true;
+              case Decision.Cast _, Decision.Quantize _ -> true;
             })
         .map(decision -> LayerDecisions.module(decision.tensor().name()))
         .toList();

@@ -64,7 +64,7 @@ final class SchemeOptions {
       paramLabel = "MIX",
       description =
           "A GGUF file, with the types that ComfyUI-GGUF's tools give each weight: Q8_0, Q6_K,"
-              + " Q5_K_M, Q4_K_M, Q4_K_S, Q3_K_M, ...")
+              + " Q5_K_M, Q4_K_M, Q4_K_S, Q3_K_M, ...; F32, F16, BF16 quantize nothing.")
   private List<String> gguf = List.of();
 
   @Option(
@@ -254,9 +254,12 @@ final class SchemeOptions {
 
   private Optional<Path> matrix(Group group, Optional<GgufMix> mix, List<SchemeRule> rules) {
     Optional<Path> matrix = group.values("--imatrix").stream().findFirst().map(Path::of);
-    boolean ggml = rules.stream().anyMatch(rule -> rule.scheme() instanceof GgmlBlock);
-    if (matrix.isPresent() && mix.isEmpty() && !ggml) {
-      throw wrong("--imatrix belongs to --gguf and the schemes gguf:TYPE: leave it out");
+    boolean quantizes =
+        mix.filter(one -> one.plain().isEmpty()).isPresent()
+            || rules.stream().anyMatch(rule -> rule.scheme() instanceof GgmlBlock);
+    if (matrix.isPresent() && !quantizes) {
+      throw wrong(
+          "--imatrix belongs to --gguf with a quantized type, and to gguf:TYPE: leave it out");
     }
     return matrix;
   }
