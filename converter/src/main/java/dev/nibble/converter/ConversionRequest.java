@@ -19,7 +19,8 @@ import java.util.Optional;
 /// @param schemes the scheme of each weight; the first usually has the pattern `*`. Schemes of
 ///   ggml's types make a GGUF file. Empty where only names are to change, and for a pipeline whose
 ///   components have schemes of their own
-/// @param gguf the mix of types of a GGUF file, which goes before the scheme of the pattern `*`
+/// @param gguf the mix of types of a GGUF file, which goes before the scheme of the pattern `*`;
+///   one of the plain types makes a file in which nothing is quantized but what schemes name
 /// @param imatrix an importance matrix, for a GGUF file
 /// @param storage how weights are stored; empty: as most tools open them. Not for a GGUF file
 /// @param skip patterns of modules to keep as they are, which beat the schemes
@@ -89,6 +90,11 @@ public record ConversionRequest(
 
   /// Whether the output is a GGUF file.
   public boolean writesGguf() {
+    return gguf.isPresent() || quantizesToGgml();
+  }
+
+  /// Whether weights become blocks of ggml's quantized types.
+  boolean quantizesToGgml() {
     return schemes.stream().anyMatch(rule -> rule.scheme() instanceof GgmlBlock);
   }
 
@@ -182,9 +188,13 @@ public record ConversionRequest(
       return schemes(List.of(new SchemeRule("*", scheme)));
     }
 
-    /// A GGUF file with a mix of types, which becomes the scheme of every module.
+    /// A GGUF file with a mix of types, which becomes the scheme of every module unless it is one
+    /// of the plain types.
     public Builder gguf(GgufMix mix) {
       gguf = Optional.of(mix);
+      if (mix.plain().isPresent()) {
+        return this;
+      }
       List<SchemeRule> rules = new ArrayList<>(schemes);
       rules.addFirst(new SchemeRule("*", new GgmlBlock(mix.base())));
       schemes = rules;

@@ -1,5 +1,6 @@
 package dev.nibble.converter;
 
+import dev.nibble.formats.DType;
 import dev.nibble.formats.quant.ggml.GgmlType;
 import java.util.Arrays;
 import java.util.List;
@@ -9,10 +10,15 @@ import java.util.stream.Collectors;
 
 /// The mixes of types that people know GGUF files by: one type for most weights, better ones for
 /// the weights that lose most. For image models these are the rules of ComfyUI-GGUF's patch of
-/// llama.cpp (`tools/lcpp.patch`, `img_tensor_get_type`); the other types have no such rule.
+/// llama.cpp (`tools/lcpp.patch`, `img_tensor_get_type`); the other types have no such rule. Three
+/// are no quantization but what its `convert.py` makes of a checkpoint before it is quantized: F32,
+/// F16 and BF16.
 ///
 /// The number is `general.file_type`, llama.cpp's `llama_ftype`.
 public enum GgufMix {
+  F32(0, GgmlType.F32),
+  F16(1, GgmlType.F16),
+  BF16(32, GgmlType.BF16),
   Q4_0(2, GgmlType.Q4_0),
   Q4_1(3, GgmlType.Q4_1),
   Q8_0(7, GgmlType.Q8_0),
@@ -82,6 +88,11 @@ public enum GgufMix {
     return fileType;
   }
 
+  /// The type of every weight of a linear layer, where none is quantized.
+  public Optional<DType> plain() {
+    return base.plain();
+  }
+
   /// The type of most weights.
   public GgmlType base() {
     return base;
@@ -100,6 +111,7 @@ public enum GgufMix {
             case Q4_K_S -> values < 4 ? GgmlType.Q5_K : base;
             case Q4_K_M, Q5_K_M -> GgmlType.Q6_K;
             case Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q3_K_S, Q5_K_S, Q6_K, IQ4_NL, IQ4_XS, MXFP4 -> base;
+            case F32, F16, BF16 -> base;
           };
       case FUSED_ATTENTION ->
           switch (this) {
@@ -107,7 +119,7 @@ public enum GgufMix {
             case Q4_K_M -> GgmlType.Q5_K;
             case Q5_K_M -> GgmlType.Q6_K;
             case Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K_S, Q4_K_S, Q5_K_S, Q6_K -> base;
-            case IQ4_NL, IQ4_XS, MXFP4 -> base;
+            case IQ4_NL, IQ4_XS, MXFP4, F32, F16, BF16 -> base;
           };
       case FEED_FORWARD_DOWN ->
           switch (this) {
@@ -117,6 +129,7 @@ public enum GgufMix {
             case Q4_0 -> GgmlType.Q4_1;
             case Q5_0 -> GgmlType.Q5_1;
             case Q4_1, Q5_1, Q8_0, Q2_K, Q3_K_S, Q5_K_S, Q6_K, IQ4_NL, IQ4_XS, MXFP4 -> base;
+            case F32, F16, BF16 -> base;
           };
       case OTHER -> base;
     };

@@ -21,6 +21,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /// Plans the tensors of a GGUF file as the tools do that image models' GGUF files come from:
 /// ComfyUI-GGUF's `convert.py` and llama.cpp with its patch.
@@ -34,6 +35,16 @@ import java.util.Optional;
 /// | of more than 4 dimensions, or a type that ggml lacks | left out, with a note |
 ///
 /// Weights of convolutions are quantized for Stable Diffusion's UNets only, cut into rows of 256.
+///
+/// In a file of a plain type nothing is cut, and nothing kept for the architecture's sake:
+///
+/// | tensor | F32 | F16 | BF16 |
+/// |---|---|---|---|
+/// | weight of a linear layer | F32 | F16 | BF16 |
+/// | one dimension, or at most 1024 elements, or a parameter that must be exact | F32 | F32 (F16 if it was that) | F32 (F16 if it was that) |
+/// | any other | F32 | F16 | F32 (F16 if it was that) |
+///
+/// Layers that the user or loaders keep are BF16 or F16 there if they were that, but for F32.
 final class GgufPlanner {
   private static final int SMALL = 1024;
 
@@ -85,9 +96,9 @@ final class GgufPlanner {
           "--format %s: a GGUF file stores weights in its own way: leave it out"
               .formatted(request.storage().get().id()));
     }
-    if (request.allowNonFinite()) {
+    if (request.allowNonFinite() && request.quantizesToGgml()) {
       throw new ConversionException(
-          "--allow-non-finite: ggml's types have no way to store NaN or infinity: leave it out, and"
+          "--allow-non-finite: ggml's quantized types have no way to store NaN or infinity: leave it out, and"
               + " keep such layers with --skip");
     }
     if (request.keptDtype().isPresent()) {
@@ -156,19 +167,24 @@ final class GgufPlanner {
     }
   }
 
-  /// Mixes treat the first attention values otherwise, and count in the order of names, which is
-  /// the order that the tools' own files have.
+  /// Mixes treat the first attention values otherwise, and count in the order of the file: the
+  /// tools take one file, and keep the order of its data. Where the source is no such file, it is
+  /// the order of names: tensors of one type lie in it in the file that safetensors would have made
+  /// for them.
   private Map<String, Integer> valuesBefore(List<Decision> decisions) {
-    List<String> values =
+    List<SourceTensor> values =
         decisions.stream()
             .filter(Decision.Quantize.class::isInstance)
-            .map(decision -> decision.tensor().name())
-            .filter(name -> GgufMix.Role.of(name) == GgufMix.Role.ATTENTION_VALUE)
-            .filter(name -> !isKept(name))
-            .sorted()
+            .map(Decision::tensor)
+            .filter(tensor -> GgufMix.Role.of(tensor.name()) == GgufMix.Role.ATTENTION_VALUE)
+            .filter(tensor -> !isKept(tensor.name()))
             .toList();
+    boolean oneFile =
+        values.stream().allMatch(SourceTensor::asStored)
+            && values.stream().mapToInt(SourceTensor::file).distinct().count() < 2;
+    Stream<String> names = values.stream().map(SourceTensor::name);
     Map<String, Integer> before = new LinkedHashMap<>();
-    values.forEach(name -> before.put(name, before.size()));
+    (oneFile ? names : names.sorted()).forEach(name -> before.put(name, before.size()));
     return before;
   }
 
@@ -191,6 +207,8 @@ final class GgufPlanner {
   private TensorPlan plan(Decision decision, int valuesBefore) {
     SourceTensor tensor = decision.tensor();
     return switch (decision) {
+      case Decision.Cast weight when isExact(tensor) -> kept(tensor, true, "small");
+      case Decision.Cast weight -> TensorPlan.in(weight.target(), tensor, weight.reason());
       case Decision.Quantize weight when isKept(tensor.name()) ->
           kept(tensor, true, "GGUF tools keep it");
       case Decision.Quantize weight -> weight(tensor, type(weight, valuesBefore), weight.reason());
@@ -210,7 +228,8 @@ final class GgufPlanner {
   private boolean isCutConvolution(SourceTensor tensor) {
     String name = tensor.name();
     String module = LayerDecisions.module(name);
-    return architecture.filter(GgufArchitecture::cutsRows).isPresent()
+    return mix.plain().isEmpty()
+        && architecture.filter(GgufArchitecture::cutsRows).isPresent()
         && model.kind(name, tensor.shape()) == LayerKind.CONVOLUTION
         && name.endsWith(".weight")
         && isCut(tensor.shape())
@@ -233,7 +252,7 @@ final class GgufPlanner {
     boolean isCut = isCut(shape);
     if (!isCut && (!type.fits(shape) || shape.rank() != 2 || shape.dim(0) == 1)) {
       fallbacks.add(tensor.name());
-      return as(tensor, DType.F16, "rows are no multiple of a block of " + type);
+      return TensorPlan.in(DType.F16, tensor, "rows are no multiple of a block of " + type);
     }
     if (isCut) {
       cut.put(tensor.name(), Shape.of(shape.elements() / GgmlBlock.CUT_ROW, GgmlBlock.CUT_ROW));
@@ -249,27 +268,29 @@ final class GgufPlanner {
         reason);
   }
 
-  private static TensorPlan kept(SourceTensor tensor, boolean linear, String reason) {
-    if (!tensor.dtype().isQuantizable()) {
-      return new TensorPlan.Keep(tensor, reason);
-    }
-    boolean exact =
-        tensor.shape().rank() <= 1
-            || tensor.shape().elements() <= SMALL
-            || GgufArchitecture.isHighPrecision(tensor.name());
-    DType target =
-        switch (tensor.dtype()) {
-          case F16, F8_E4M3, F8_E5M2 -> DType.F16;
-          case BF16 -> exact || !linear ? DType.F32 : DType.BF16;
-          default -> exact ? DType.F32 : DType.F16;
-        };
-    return as(tensor, target, reason);
+  private TensorPlan kept(SourceTensor tensor, boolean linear, String reason) {
+    return tensor.dtype().isQuantizable()
+        ? TensorPlan.in(keptType(tensor, linear), tensor, reason)
+        : new TensorPlan.Keep(tensor, reason);
   }
 
-  private static TensorPlan as(SourceTensor tensor, DType target, String reason) {
-    return tensor.dtype() == target && !tensor.quantized()
-        ? new TensorPlan.Keep(tensor, reason)
-        : new TensorPlan.Cast(tensor, target, reason);
+  private DType keptType(SourceTensor tensor, boolean linear) {
+    if (mix == GgufMix.F32) {
+      return DType.F32;
+    }
+    boolean exact = isExact(tensor);
+    DType parameter = exact || mix != GgufMix.F16 ? DType.F32 : DType.F16;
+    return switch (tensor.dtype()) {
+      case F16, F8_E4M3, F8_E5M2 -> DType.F16;
+      case BF16 -> linear && !exact ? DType.BF16 : parameter;
+      default -> exact || mix == GgufMix.BF16 ? DType.F32 : DType.F16;
+    };
+  }
+
+  private static boolean isExact(SourceTensor tensor) {
+    return tensor.shape().rank() <= 1
+        || tensor.shape().elements() <= SMALL
+        || GgufArchitecture.isHighPrecision(tensor.name());
   }
 
   /// The rest of the file; after {@link #tensors}.
@@ -279,15 +300,19 @@ final class GgufPlanner {
         known -> metadata.put(GgufHeader.ARCHITECTURE, GgufValue.text(known.id())));
     metadata.put("general.quantization_version", GgufValue.u32(2));
     metadata.put("general.file_type", GgufValue.u32(mix.fileType()));
-    imatrix.ifPresent(matrix -> {
-      metadata.put(
-          "quantize.imatrix.file", GgufValue.text(String.valueOf(matrix.path().getFileName())));
-      metadata.put(
-          "quantize.imatrix.entries_count",
-          new GgufValue.Whole(GgufType.I32, matrix.names().size()));
-    });
+    imatrix.ifPresent(matrix -> describe(matrix, metadata));
     metadata.putAll(originalShapes);
     return new GgufFile(metadata, cut, imatrix);
+  }
+
+  /// As llama.cpp's quantizer does, but for the path, of which only the name is told.
+  private static void describe(ImportanceMatrix matrix, Map<String, GgufValue> metadata) {
+    String start = "quantize.imatrix.";
+    metadata.put(start + "file", GgufValue.text(String.valueOf(matrix.path().getFileName())));
+    ImportanceMatrix.Origin origin = matrix.origin();
+    origin.dataset().ifPresent(name -> metadata.put(start + "dataset", GgufValue.text(name)));
+    metadata.put(start + "entries_count", GgufValue.u32(matrix.names().size()));
+    origin.chunks().ifPresent(n -> metadata.put(start + "chunks_count", GgufValue.u32(n)));
   }
 
   private static GgufValue originalShape(Shape shape) {

@@ -1,5 +1,6 @@
 package dev.nibble.converter;
 
+import dev.nibble.formats.DType;
 import dev.nibble.formats.Text;
 import dev.nibble.formats.diffusers.ModelDirectory.Kind;
 import dev.nibble.formats.model.KeptInFp32;
@@ -13,7 +14,8 @@ import java.util.Optional;
 import java.util.function.Predicate;
 
 /// Decides what is quantized: every linear layer, less what loaders keep, less `--skip` and
-/// `--keep-sensitive`, within `--only`, in the scheme of the last rule that matches.
+/// `--keep-sensitive`, within `--only`, in the scheme of the last rule that matches. In GGUF files
+/// of a plain type the others of these layers are cast.
 final class LayerDecisions {
   private static final String WEIGHT = ".weight";
 
@@ -24,6 +26,7 @@ final class LayerDecisions {
   private final List<Note> sensitive;
   private final List<String> keptByClass;
   private final Predicate<String> leftByClass;
+  private final Optional<DType> cast;
 
   /// What becomes of one tensor.
   sealed interface Decision {
@@ -36,6 +39,9 @@ final class LayerDecisions {
     ///
     /// @param linear whether it is the weight of a linear layer, which loaders have to be told of
     record Keep(SourceTensor tensor, String reason, boolean linear) implements Decision {}
+
+    /// The weight of a linear layer that becomes another float type.
+    record Cast(SourceTensor tensor, DType target, String reason) implements Decision {}
 
     record Quantize(SourceTensor tensor, QuantScheme scheme, String reason) implements Decision {}
   }
@@ -52,13 +58,14 @@ final class LayerDecisions {
     }
   }
 
-  LayerDecisions(PlanSource source, Recognition model, SkipRules rules, boolean keepSensitive) {
+  LayerDecisions(PlanSource source, Recognition model, SkipRules rules, ConversionRequest request) {
     this.source = source;
     this.model = model;
     this.rules = rules;
     this.keptByFamily = Note.of(model.family().keptByLoaders());
-    this.sensitive = keepSensitive ? Note.of(model.family().sensitive()) : List.of();
+    this.sensitive = request.keepSensitive() ? Note.of(model.family().sensitive()) : List.of();
     this.keptByClass = source.className().map(KeptInFp32::of).orElse(List.of());
+    this.cast = request.gguf().flatMap(GgufMix::plain);
     this.leftByClass = LoaderRules.DIFFUSERS.leavesInFloat(keptByClass);
   }
 
@@ -94,10 +101,13 @@ final class LayerDecisions {
       return new Decision.Keep(tensor, kept.get(), true);
     }
     Optional<SchemeRule> rule = rules.schemeOf(module);
-    if (rule.isEmpty()) {
+    if (rule.isEmpty() && cast.isEmpty()) {
       return new Decision.Keep(tensor, "no --scheme pattern matches", true);
     }
     requireFloat(tensor);
+    if (rule.isEmpty()) {
+      return new Decision.Cast(tensor, cast.get(), "linear layer");
+    }
     boolean forAll = rule.get().pattern().equals("*");
     String reason = forAll ? "linear layer" : "linear layer, --scheme " + rule.get().pattern();
     return new Decision.Quantize(tensor, rule.get().scheme(), reason);

@@ -19,6 +19,7 @@ record Layers(List<Decision> decisions) {
       adapted.add(
           switch (decision) {
             case Decision.Keep keep -> keep;
+            case Decision.Cast cast -> cast;
             case Decision.Quantize weight -> {
               DType source = weight.tensor().dtype();
               QuantScheme scheme = storages.apply(weight).adapt(weight.scheme(), source);
@@ -56,7 +57,7 @@ record Layers(List<Decision> decisions) {
         .filter(decision ->
             switch (decision) {
               case Decision.Keep keep -> keep.linear();
-              case Decision.Quantize _ -> true;
+              case Decision.Cast _, Decision.Quantize _ -> true;
             })
         .map(decision -> LayerDecisions.module(decision.tensor().name()))
         .toList();

@@ -81,7 +81,7 @@ public final class Planner {
   }
 
   private static Draft draft(ConversionRequest request) throws IOException {
-    if (request.schemes().isEmpty() && request.names().isEmpty()) {
+    if (request.schemes().isEmpty() && request.names().isEmpty() && !request.writesGguf()) {
       throw new IllegalArgumentException("a conversion needs a scheme, or other names");
     }
     Optional<ModelFamily> named = request.family().map(Planner::family);
@@ -103,8 +103,7 @@ public final class Planner {
     if (target.directory()) {
       requireOwnConfiguration(source, model);
     }
-    Layers layers =
-        new Layers(new LayerDecisions(source, model, rules, request.keepSensitive()).decide());
+    Layers layers = new Layers(new LayerDecisions(source, model, rules, request).decide());
     return new Draft(request, source, model, target, rules, layers, notes);
   }
 
@@ -207,6 +206,7 @@ public final class Planner {
       tensors.add(
           switch (decision) {
             case Decision.Keep keep -> kept(keep, request.keptDtype());
+            case Decision.Cast cast -> TensorPlan.in(cast.target(), cast.tensor(), cast.reason());
             case Decision.Quantize weight -> quantized(weight, storages.apply(weight));
           });
     }
@@ -238,12 +238,8 @@ public final class Planner {
 
   private static TensorPlan kept(Decision.Keep keep, Optional<DType> dtype) {
     SourceTensor tensor = keep.tensor();
-    if (dtype.isPresent() && tensor.dtype().isQuantizable() && tensor.dtype() != dtype.get()) {
-      return new TensorPlan.Cast(tensor, dtype.get(), keep.reason());
-    }
-    return tensor.quantized()
-        ? new TensorPlan.Cast(tensor, tensor.dtype(), keep.reason())
-        : new TensorPlan.Keep(tensor, keep.reason());
+    DType target = dtype.filter(_ -> tensor.dtype().isQuantizable()).orElse(tensor.dtype());
+    return TensorPlan.in(target, tensor, keep.reason());
   }
 
   private static TensorPlan quantized(Decision.Quantize weight, QuantStorage storage) {

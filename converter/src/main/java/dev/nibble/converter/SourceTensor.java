@@ -82,6 +82,14 @@ public record SourceTensor(
     return new SourceTensor(other, dtype, shape, pieces, transposed);
   }
 
+  /// Whether it is one tensor of the source, whole and under its own name.
+  boolean asStored() {
+    return pieces.size() == 1
+        && !transposed
+        && pieces.getFirst().tensor().equals(name)
+        && pieces.getFirst().first() == 0;
+  }
+
   /// Whether any of it is decoded.
   public boolean quantized() {
     return pieces.stream().anyMatch(Piece::quantized);

@@ -19,6 +19,13 @@ public sealed interface TensorPlan {
   /// What the output holds: a scheme's id, `cast:BF16` or `keep`.
   String scheme();
 
+  /// A tensor in a float type: copied if it has it already, else rounded or decoded to it.
+  static TensorPlan in(DType target, SourceTensor tensor, String reason) {
+    return tensor.dtype() == target && !tensor.quantized()
+        ? new Keep(tensor, reason)
+        : new Cast(tensor, target, reason);
+  }
+
   /// Copied as it is.
   record Keep(SourceTensor source, String reason) implements TensorPlan {
     @Override

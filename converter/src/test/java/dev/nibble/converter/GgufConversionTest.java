@@ -14,6 +14,7 @@ import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.UnsupportedException;
 import dev.nibble.formats.gguf.GgufCheckpoint;
 import dev.nibble.formats.gguf.GgufLayout;
+import dev.nibble.formats.gguf.GgufType;
 import dev.nibble.formats.gguf.GgufValue;
 import dev.nibble.formats.gguf.GgufWriter;
 import dev.nibble.formats.model.ModelFamily.Dialect;
@@ -245,7 +246,13 @@ class GgufConversionTest {
             List.of(
                 new GgufLayout.Spec(known + ".in_sum2", GgmlType.F32, Shape.of(1, 192)),
                 new GgufLayout.Spec(known + ".counts", GgmlType.F32, Shape.of(1, 1))),
-            Map.of("general.type", GgufValue.text("imatrix")));
+            Map.of(
+                "general.type",
+                GgufValue.text("imatrix"),
+                "imatrix.datasets",
+                new GgufValue.Array(GgufType.STRING, List.of(GgufValue.text("prompts.txt"))),
+                "imatrix.chunk_count",
+                GgufValue.u32(7)));
     float[] sums = new float[192];
     for (int i = 0; i < sums.length; i++) {
       sums[i] = i % 2 == 0 ? 100 : 1;
@@ -266,7 +273,10 @@ class GgufConversionTest {
     try (GgufCheckpoint a = GgufCheckpoint.open(plain);
         GgufCheckpoint b = GgufCheckpoint.open(weighed)) {
       assertEquals("imatrix.gguf", b.metadata().get("quantize.imatrix.file"));
-      assertEquals("1", b.metadata().get("quantize.imatrix.entries_count"));
+      assertEquals("prompts.txt", b.metadata().get("quantize.imatrix.dataset"));
+      Map<String, GgufValue> metadata = b.header().metadata();
+      assertEquals(GgufValue.u32(1), metadata.get("quantize.imatrix.entries_count"));
+      assertEquals(GgufValue.u32(7), metadata.get("quantize.imatrix.chunks_count"));
       assertNotEquals(-1, data(a, known).mismatch(data(b, known)));
       String other = "transformer_blocks.0.attn.to_k.weight";
       assertEquals(-1, data(a, other).mismatch(data(b, other)));

@@ -11,11 +11,13 @@ import dev.nibble.formats.gguf.GgufValue;
 import dev.nibble.formats.quant.QuantSchemes;
 import dev.nibble.formats.quant.storage.AwqStorage;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.TreeMap;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -71,6 +73,17 @@ class GgufPlannerTest {
     return tensors;
   }
 
+  private static Map<String, Shape> unet() {
+    Map<String, Shape> tensors = new LinkedHashMap<>();
+    TestModels.linear(tensors, "time_embed.0", 1280, 320);
+    tensors.put("input_blocks.0.0.weight", Shape.of(320, 4, 3, 3));
+    TestModels.linear(tensors, "input_blocks.1.0.emb_layers.1", 320, 1280);
+    tensors.put("input_blocks.1.0.in_layers.2.weight", Shape.of(320, 320, 3, 3));
+    tensors.put("input_blocks.1.1.transformer_blocks.0.attn1.to_q.weight", Shape.of(320, 320));
+    tensors.put("input_blocks.1.1.transformer_blocks.0.attn1.to_v.weight", Shape.of(320, 320));
+    return tensors;
+  }
+
   /// Twelve blocks of Qwen-Image, so that the order of names is not that of numbers.
   private static Map<String, Shape> qwenImage() {
     Map<String, Shape> tensors = new LinkedHashMap<>();
@@ -114,7 +127,7 @@ class GgufPlannerTest {
 
   @ParameterizedTest
   @CsvSource({
-    // In the order of names: blocks 0, 1, 10, 11, 2, ...
+    // In the order of the data, here that of names: blocks 0, 1, 10, 11, 2, ...
     "Q3_K_M, q5_k, q5_k, q4_k, q4_k, q4_k",
     "Q3_K_L, q5_k, q5_k, q5_k, q5_k, q5_k",
     "Q4_K_S, q5_k, q5_k, q5_k, q5_k, q4_k",
@@ -125,12 +138,117 @@ class GgufPlannerTest {
   void firstAttentionValuesGetMore(
       String mix, String first, String second, String third, String fourth, String fifth)
       throws IOException {
-    Map<String, String> schemes = schemes(plan(qwenImage(), DType.BF16, mix));
+    Map<String, String> schemes = schemes(plan(new TreeMap<>(qwenImage()), DType.BF16, mix));
     List<String> expected = List.of(first, second, third, fourth, fifth, fifth);
     List<Integer> blocks = List.of(0, 1, 10, 11, 2, 9);
     for (int i = 0; i < blocks.size(); i++) {
       String name = "transformer_blocks." + blocks.get(i) + ".attn.to_v.weight";
       assertEquals("gguf:" + expected.get(i), schemes.get(name), name);
+    }
+  }
+
+  /// `convert.py` takes the tensors in the order of the file's data, llama.cpp in that of the file.
+  @Test
+  void firstAttentionValuesAreTheFirstOfTheFile() throws IOException {
+    Map<String, String> schemes = schemes(plan(qwenImage(), DType.BF16, "Q4_K_S"));
+    for (int block = 0; block < 12; block++) {
+      String name = "transformer_blocks." + block + ".attn.to_v.weight";
+      assertEquals(block < 4 ? "gguf:q5_k" : "gguf:q4_k", schemes.get(name), name);
+    }
+  }
+
+  /// Tools want one file: safetensors would have made it in the order of names.
+  @Test
+  void firstAttentionValuesOfShardsAreTheFirstByName() throws IOException {
+    Map<String, Shape> late = qwenImage();
+    Map<String, Shape> early = new LinkedHashMap<>();
+    for (int i : List.of(0, 1, 10)) {
+      String name = "transformer_blocks." + i + ".attn.to_v.weight";
+      early.put(name, Objects.requireNonNull(late.remove(name)));
+    }
+    Path index = folder.resolve("model.safetensors.index.json");
+    Map<String, String> files = new LinkedHashMap<>();
+    int number = 0;
+    for (Map<String, Shape> shard : List.of(late, early)) {
+      String file = "model-0000%d-of-00002.safetensors".formatted(++number);
+      TestModels.write(folder.resolve(file), shard, DType.BF16);
+      shard.keySet().forEach(name -> files.put(name, file));
+    }
+    Files.writeString(
+        index,
+        files.entrySet().stream()
+            .map(entry -> "\"%s\":\"%s\"".formatted(entry.getKey(), entry.getValue()))
+            .collect(Collectors.joining(",", "{\"weight_map\":{", "}}")));
+    Map<String, String> schemes =
+        schemes(
+            plan(
+                ConversionRequest.builder(index)
+                    .gguf(GgufMix.Q4_K_S)
+                    .output(folder.resolve("out.gguf"))));
+    for (int block = 0; block < 12; block++) {
+      String name = "transformer_blocks." + block + ".attn.to_v.weight";
+      boolean first = List.of(0, 1, 10, 11).contains(block);
+      assertEquals(first ? "gguf:q5_k" : "gguf:q4_k", schemes.get(name), name);
+    }
+  }
+
+  /// Linear layers get the type, whatever the architecture keeps; what is small or has one
+  /// dimension is F32 unless it is F16 already.
+  @ParameterizedTest
+  @CsvSource({
+    "BF16, F32, cast:F32, cast:F32, cast:F32",
+    "BF16, F16, cast:F16, cast:F32, cast:F16",
+    "BF16, BF16, keep, cast:F32, cast:F32",
+    "F16, F32, cast:F32, cast:F32, cast:F32",
+    "F16, F16, keep, keep, keep",
+    "F16, BF16, cast:BF16, keep, keep",
+    "F32, F32, keep, keep, keep",
+    "F32, F16, cast:F16, keep, cast:F16",
+    "F32, BF16, cast:BF16, keep, keep",
+    "F8_E4M3, F32, cast:F32, cast:F32, cast:F32",
+    "F8_E4M3, BF16, cast:BF16, cast:F16, cast:F16",
+  })
+  void plainTypes(String source, String mix, String linear, String exact, String other)
+      throws IOException {
+    ConversionPlan plan = plan(zImage(), DType.named(source).orElseThrow(), mix);
+    Map<String, String> schemes = schemes(plan);
+    for (String name : List.of("layers.0.attention.qkv", "cap_embedder.1", "x_embedder")) {
+      assertEquals(linear, schemes.get(name + ".weight"), name);
+    }
+    for (String name : List.of("x_pad_token", "x_embedder.bias", "cap_embedder.0.weight")) {
+      assertEquals(exact, schemes.get(name), name);
+    }
+    assertEquals(other, schemes.get("cap_pad_token"));
+    Map<String, GgufValue> metadata = plan.gguf().orElseThrow().metadata();
+    assertEquals(
+        GgufValue.u32(Map.of("F32", 0, "F16", 1, "BF16", 32).getOrDefault(mix, -1)),
+        metadata.get("general.file_type"));
+    assertEquals(GgufValue.text("lumina2"), metadata.get("general.architecture"));
+  }
+
+  @Test
+  void plainFilesQuantizeWhatSchemesName() throws IOException {
+    ConversionPlan plan =
+        plan(
+            request(zImage(), DType.BF16)
+                .schemes(List.of(new SchemeRule("feed_forward", QuantSchemes.parse("gguf:q8_0"))))
+                .gguf(GgufMix.F16)
+                .skip("adaLN_modulation"));
+    Map<String, String> schemes = schemes(plan);
+    assertEquals("gguf:q8_0", schemes.get("layers.0.feed_forward.w1.weight"));
+    assertEquals("cast:F16", schemes.get("layers.0.attention.qkv.weight"));
+    assertEquals("keep", schemes.get("layers.0.adaLN_modulation.0.weight"));
+  }
+
+  @Test
+  void plainFilesCutNothing() throws IOException {
+    ConversionRequest.Builder request = request(unet(), DType.BF16);
+    for (GgufMix mix : List.of(GgufMix.F32, GgufMix.F16, GgufMix.BF16)) {
+      ConversionPlan plan = plan(request.gguf(mix));
+      assertEquals(Map.of(), plan.gguf().orElseThrow().cut());
+      assertEquals(
+          mix == GgufMix.F16 ? "cast:F16" : "cast:F32",
+          schemes(plan).get("input_blocks.1.0.in_layers.2.weight"));
     }
   }
 
@@ -215,14 +333,7 @@ class GgufPlannerTest {
   /// Stable Diffusion's convolutions are cut into rows of 256, and only there.
   @Test
   void convolutionsOfUnetsAreCut() throws IOException {
-    Map<String, Shape> tensors = new LinkedHashMap<>();
-    TestModels.linear(tensors, "time_embed.0", 1280, 320);
-    tensors.put("input_blocks.0.0.weight", Shape.of(320, 4, 3, 3));
-    TestModels.linear(tensors, "input_blocks.1.0.emb_layers.1", 320, 1280);
-    tensors.put("input_blocks.1.0.in_layers.2.weight", Shape.of(320, 320, 3, 3));
-    tensors.put("input_blocks.1.1.transformer_blocks.0.attn1.to_q.weight", Shape.of(320, 320));
-    tensors.put("input_blocks.1.1.transformer_blocks.0.attn1.to_v.weight", Shape.of(320, 320));
-    ConversionPlan plan = plan(tensors, DType.F16, "Q4_K_M");
+    ConversionPlan plan = plan(unet(), DType.F16, "Q4_K_M");
     Map<String, String> schemes = schemes(plan);
     assertEquals("keep", schemes.get("time_embed.0.weight"));
     assertEquals("keep", schemes.get("input_blocks.0.0.weight"));

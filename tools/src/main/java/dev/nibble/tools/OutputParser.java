@@ -95,8 +95,10 @@ final class OutputParser {
 
   private Optional<Path> matrix(TypedOptions group, Optional<GgufMix> mix, List<SchemeRule> rules) {
     Optional<Path> matrix = group.values("--imatrix").stream().findFirst().map(Path::of);
-    if (matrix.isPresent() && mix.isEmpty() && !ggml(rules)) {
-      throw wrong("--imatrix belongs to --gguf and the schemes gguf:TYPE: leave it out");
+    boolean quantizes = mix.filter(one -> one.plain().isEmpty()).isPresent() || ggml(rules);
+    if (matrix.isPresent() && !quantizes) {
+      throw wrong(
+          "--imatrix belongs to --gguf with a quantized type, and to gguf:TYPE: leave it out");
     }
     return matrix;
   }

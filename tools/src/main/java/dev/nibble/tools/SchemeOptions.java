@@ -51,7 +51,7 @@ final class SchemeOptions {
       paramLabel = "MIX",
       description =
           "A GGUF file, with the types that ComfyUI-GGUF's tools give each weight: Q8_0, Q6_K,"
-              + " Q5_K_M, Q4_K_M, Q4_K_S, Q3_K_M, ...")
+              + " Q5_K_M, Q4_K_M, Q4_K_S, Q3_K_M, ...; F32, F16, BF16 quantize nothing.")
   private List<String> gguf = List.of();
 
   @Option(

@@ -243,7 +243,8 @@ public final class DequantizeRun {
           plan instanceof TensorPlan.Cast cast && cast.source().dtype() != cast.target();
       Sink sink =
           rounded
-              ? new CastSink((TensorPlan.Cast) plan, writer)
+              // 8-bit floats are the only ones that are cast here, and fit every type.
+              ? new CastSink((TensorPlan.Cast) plan, writer, Optional.empty())
               : new CopySink(plan.source(), writer);
       return new TensorJob(source, plan.source(), List.of(sink), budget.sliceBytes());
     }

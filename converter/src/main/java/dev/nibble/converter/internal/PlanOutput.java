@@ -5,6 +5,7 @@ import dev.nibble.converter.ConversionPlan;
 import dev.nibble.converter.ConversionReport;
 import dev.nibble.converter.ConversionReport.TensorResult;
 import dev.nibble.converter.GgufFile;
+import dev.nibble.converter.GgufMix;
 import dev.nibble.converter.TensorPlan;
 import dev.nibble.formats.CheckpointWriter;
 import dev.nibble.formats.OpenModel;
@@ -94,12 +95,30 @@ final class PlanOutput implements AutoCloseable {
               case TensorPlan.Cast cast ->
                   cast.source().dtype() == cast.target()
                       ? new CopySink(cast.source(), writer)
-                      : new CastSink(cast, writer);
+                      : new CastSink(cast, writer, overflow(cast));
               case TensorPlan.Quantize weight ->
                   new QuantizeSink(source.checkpoint(), weight, writer, context);
             });
       }
     }
+  }
+
+  private Optional<CastSink.Overflow> overflow(TensorPlan.Cast cast) {
+    if (plan.request().allowNonFinite()) {
+      return Optional.empty();
+    }
+    Path file = source.checkpoint().files().get(cast.source().file()).path();
+    return Optional.of(new CastSink.Overflow(file, overflowCure()));
+  }
+
+  private String overflowCure() {
+    boolean plain = plan.request().gguf().flatMap(GgufMix::plain).isPresent();
+    if (plan.gguf().isEmpty()) {
+      return "leave out --dtype, or pass --allow-non-finite to store infinity";
+    }
+    return plain
+        ? "take --gguf BF16 or F32, or pass --allow-non-finite to store infinity"
+        : "make a file with --gguf BF16 first, and quantize that one";
   }
 
   private Path shown(String name) {

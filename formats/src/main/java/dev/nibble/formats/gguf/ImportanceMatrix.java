@@ -1,5 +1,6 @@
 package dev.nibble.formats.gguf;
 
+import dev.nibble.formats.DType;
 import dev.nibble.formats.FileKind;
 import dev.nibble.formats.FormatException;
 import dev.nibble.formats.FormatException.Where;
@@ -16,6 +17,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /// An importance matrix: for each weight, the mean square of what each of its columns was
 /// multiplied with when a model ran over sample data. Quantizers weigh their errors with it.
@@ -24,11 +26,12 @@ import java.util.Optional;
 ///
 /// | form | holds |
 /// |---|---|
-/// | GGUF | F32 tensors `NAME.in_sum2` `[matrices, columns]` and `NAME.counts` `[matrices, 1]`: sums and how many rows they are of |
-/// | legacy `.dat`, also of stable-diffusion.cpp | i32 entries; each i32 length, name, i32 calls, i32 values, F32 values: means times calls |
+/// | GGUF | F32 tensors `NAME.in_sum2` `[matrices, columns]` and `NAME.counts` `[matrices, 1]`: sums and how many rows they are of; newer ones also `NAME.in_sum`, which nothing here needs. Metadata `imatrix.datasets` (texts), `imatrix.chunk_count`, `imatrix.chunk_size` |
+/// | legacy `.dat`, also of stable-diffusion.cpp | i32 entries; each i32 length, name, i32 calls, i32 values, F32 values: means times calls. Then, of some writers, i32 chunks, and i32 length, data set |
 ///
-/// Source: llama.cpp, `tools/imatrix` and `tools/quantize`; stable-diffusion.cpp,
-/// `src/runtime/imatrix.cpp`.
+/// Source: llama.cpp, `tools/imatrix/imatrix.cpp` (`save_imatrix`, `save_imatrix_legacy`),
+/// `common/imatrix-loader.cpp` and `tools/quantize/quantize.cpp` (`load_imatrix`);
+/// stable-diffusion.cpp, `src/runtime/imatrix.cpp`.
 public final class ImportanceMatrix {
   private static final String SUMS = ".in_sum2";
   private static final String COUNTS = ".counts";
@@ -39,10 +42,20 @@ public final class ImportanceMatrix {
 
   private final Path path;
   private final Map<String, float[]> columns;
+  private final Origin origin;
 
-  private ImportanceMatrix(Path path, Map<String, float[]> columns) {
+  private ImportanceMatrix(Path path, Map<String, float[]> columns, Origin origin) {
     this.path = path;
     this.columns = columns;
+    this.origin = origin;
+  }
+
+  /// What a matrix was computed from, as far as it says.
+  ///
+  /// @param dataset the first of its sample texts, as its maker called it
+  /// @param chunks how many pieces of text
+  public record Origin(Optional<String> dataset, OptionalInt chunks) {
+    private static final Origin UNKNOWN = new Origin(Optional.empty(), OptionalInt.empty());
   }
 
   /// Reads a matrix of either form into memory; a few bytes for each column of a model.
@@ -50,52 +63,72 @@ public final class ImportanceMatrix {
   /// @throws FormatException if it is neither, or holds numbers that are no mean squares
   /// @throws IOException if it is missing or can't be read; the message names the file
   public static ImportanceMatrix read(Path path) throws IOException {
-    Map<String, float[]> columns;
+    ImportanceMatrix matrix;
     try (MappedFile file = MappedFile.open(path)) {
-      columns =
+      matrix =
           FileKind.of(file.bytes()) == FileKind.GGUF
               ? readGguf(path)
-              : readLegacy(new GgufCursor(path, file.bytes()));
+              : readLegacy(path, new GgufCursor(path, file.bytes()));
     }
-    if (columns.isEmpty()) {
+    if (matrix.columns.isEmpty()) {
       throw new FormatException(Where.in(path), "an importance matrix", "no entry of one");
     }
-    return new ImportanceMatrix(path, columns);
+    return matrix;
   }
 
-  private static Map<String, float[]> readGguf(Path path) throws IOException {
+  private static ImportanceMatrix readGguf(Path path) throws IOException {
     Map<String, float[]> columns = new LinkedHashMap<>();
     try (GgufCheckpoint checkpoint = GgufCheckpoint.open(path)) {
-      for (TensorInfo sums : checkpoint.tensors().values()) {
-        if (!sums.name().endsWith(SUMS)) {
-          continue;
+      for (TensorInfo tensor : checkpoint.tensors().values()) {
+        String name = tensor.name();
+        if (name.endsWith(SUMS)) {
+          String weight = name.substring(0, name.length() - SUMS.length());
+          columns.put(weight, means(checkpoint, tensor, floats(checkpoint, weight + COUNTS)));
+        } else if (name.endsWith(COUNTS)) {
+          String weight = name.substring(0, name.length() - COUNTS.length());
+          requireBeside(checkpoint, weight + SUMS);
         }
-        String name = sums.name().substring(0, sums.name().length() - SUMS.length());
-        TensorInfo counts = checkpoint.tensors().get(name + COUNTS);
-        Where where = Where.in(path).tensor(sums.name());
-        if (counts == null || counts.byteSize() < Float.BYTES || sums.shape().last() < 1) {
-          throw new FormatException(
-              where, "counts beside the sums in '" + Text.printable(name) + COUNTS + "'", "none");
-        }
-        float[] values = floats(checkpoint.data(sums));
-        float[] rows = floats(checkpoint.data(counts));
-        if (values.length % rows.length != 0) {
-          throw new FormatException(where, "as many sums for each count", "a remainder");
-        }
-        int perCount = values.length / rows.length;
-        for (int i = 0; i < values.length; i++) {
-          // A matrix that was never run counts as evenly important.
-          float count = rows[i / perCount];
-          values[i] = count > 0 ? values[i] / count : 1;
-        }
-        requireMeans(where, values);
-        columns.put(name, values);
       }
+      return new ImportanceMatrix(path, columns, origin(checkpoint.header().metadata()));
     }
-    return columns;
   }
 
-  private static Map<String, float[]> readLegacy(GgufCursor cursor) {
+  /// The sums of each matrix over its count. A matrix that was never run, as happens to experts,
+  /// counts as evenly important.
+  private static float[] means(GgufCheckpoint checkpoint, TensorInfo sums, float[] counts) {
+    Where where = Where.in(checkpoint.path()).tensor(sums.name());
+    float[] values = floats(checkpoint, sums.name());
+    if (counts.length == 0 || values.length == 0 || values.length % counts.length != 0) {
+      throw new FormatException(
+          where,
+          "as many sums for each count",
+          "%,d sums and %,d counts".formatted(values.length, counts.length));
+    }
+    int perCount = values.length / counts.length;
+    for (int i = 0; i < values.length; i++) {
+      int count = Math.round(counts[i / perCount]);
+      values[i] = count > 0 ? values[i] / count : 1;
+    }
+    requireMeans(where, values);
+    return values;
+  }
+
+  private static Origin origin(Map<String, GgufValue> metadata) {
+    Optional<String> dataset =
+        metadata.get("imatrix.datasets") instanceof GgufValue.Array array
+                && array.element() == GgufType.STRING
+            ? array.values().stream().map(GgufValue::text).findFirst()
+            : Optional.empty();
+    OptionalInt chunks =
+        metadata.get("imatrix.chunk_count") instanceof GgufValue.Whole count
+                && count.value() > 0
+                && count.value() <= Integer.MAX_VALUE
+            ? OptionalInt.of((int) count.value())
+            : OptionalInt.empty();
+    return new Origin(dataset, chunks);
+  }
+
+  private static ImportanceMatrix readLegacy(Path path, GgufCursor cursor) {
     Map<String, float[]> columns = new LinkedHashMap<>();
     int entries = cursor.int32("the number of entries");
     // The shortest entry has 16 bytes.
@@ -123,10 +156,45 @@ public final class ImportanceMatrix {
       requireMeans(cursor.where(at).tensor(name), values);
       columns.put(name, values);
     }
-    return columns;
+    return new ImportanceMatrix(path, columns, legacyOrigin(cursor));
   }
 
-  private static float[] floats(MemorySegment bytes) {
+  /// What stands behind the entries, if anything does.
+  private static Origin legacyOrigin(GgufCursor cursor) {
+    if (cursor.remaining() < Integer.BYTES) {
+      return Origin.UNKNOWN;
+    }
+    int count = cursor.int32("a number of chunks");
+    OptionalInt chunks = count > 0 ? OptionalInt.of(count) : OptionalInt.empty();
+    if (cursor.remaining() < Integer.BYTES) {
+      return new Origin(Optional.empty(), chunks);
+    }
+    int length = cursor.int32("the length of a data set's name");
+    boolean named = length > 0 && length <= Math.min(LONGEST_NAME, cursor.remaining());
+    return new Origin(
+        named ? Optional.of(cursor.name("a data set's name", length)) : Optional.empty(), chunks);
+  }
+
+  private static TensorInfo requireBeside(GgufCheckpoint checkpoint, String name) {
+    TensorInfo tensor = checkpoint.tensors().get(name);
+    if (tensor == null) {
+      throw new FormatException(
+          Where.in(checkpoint.path()).tensor(name),
+          "sums and counts of every weight in an importance matrix",
+          "no such tensor");
+    }
+    return tensor;
+  }
+
+  private static float[] floats(GgufCheckpoint checkpoint, String name) {
+    TensorInfo tensor = requireBeside(checkpoint, name);
+    if (tensor.dtype() != DType.F32) {
+      throw new FormatException(
+          Where.in(checkpoint.path()).tensor(name),
+          "F32, as sums and counts are",
+          String.valueOf(tensor.dtype()));
+    }
+    MemorySegment bytes = checkpoint.data(tensor);
     float[] values = new float[Math.toIntExact(bytes.byteSize() / Float.BYTES)];
     MemorySegment.copy(bytes, LittleEndian.FLOAT, 0, values, 0, values.length);
     return values;
@@ -143,6 +211,11 @@ public final class ImportanceMatrix {
   /// The file it was read from.
   public Path path() {
     return path;
+  }
+
+  /// What it was computed from.
+  public Origin origin() {
+    return origin;
   }
 
   /// Names of the weights that it knows.

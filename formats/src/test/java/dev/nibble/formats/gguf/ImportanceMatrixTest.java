@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.nibble.fixtures.Fixtures;
 import dev.nibble.formats.FormatException;
 import dev.nibble.formats.NibbleException;
 import dev.nibble.formats.Shape;
@@ -20,9 +21,12 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class ImportanceMatrixTest {
   @TempDir Path folder;
@@ -49,16 +53,29 @@ class ImportanceMatrixTest {
   }
 
   private Path gguf(float[] sums, float[] counts) throws IOException {
+    return gguf(
+        Map.of(
+            "a.weight.in_sum2", MemorySegment.ofArray(sums),
+            "a.weight.counts", MemorySegment.ofArray(counts)),
+        GgmlType.F32);
+  }
+
+  private Path gguf(Map<String, MemorySegment> tensors, GgmlType type) throws IOException {
     Path path = folder.resolve("imatrix.gguf");
     var layout =
         GgufLayout.plan(
-            List.of(
-                new GgufLayout.Spec("a.weight.in_sum2", GgmlType.F32, Shape.of(1, sums.length)),
-                new GgufLayout.Spec("a.weight.counts", GgmlType.F32, Shape.of(1, counts.length))),
+            tensors.entrySet().stream()
+                .map(tensor ->
+                    new GgufLayout.Spec(
+                        tensor.getKey(),
+                        type,
+                        Shape.of(1, tensor.getValue().byteSize() / type.blockBytes())))
+                .toList(),
             Map.of("general.type", GgufValue.text("imatrix")));
     try (var writer = GgufWriter.create(path, layout, path)) {
-      writer.write("a.weight.in_sum2", 0, MemorySegment.ofArray(sums));
-      writer.write("a.weight.counts", 0, MemorySegment.ofArray(counts));
+      for (var tensor : tensors.entrySet()) {
+        writer.write(tensor.getKey(), 0, tensor.getValue());
+      }
       writer.finish();
     }
     return path;
@@ -79,6 +96,50 @@ class ImportanceMatrixTest {
   void readsTheGgufForm() throws IOException {
     ImportanceMatrix matrix = ImportanceMatrix.read(gguf(new float[] {8, 0, 2}, new float[] {4}));
     assertArrayEquals(new float[] {2, 0, 0.5f}, columns(matrix, "a.weight", 3));
+  }
+
+  /// What llama.cpp's own tool writes, in both of its forms, says the same.
+  @ParameterizedTest
+  @ValueSource(strings = {"imatrix.gguf", "imatrix.dat"})
+  void readsWhatTheToolWrites(String file) throws IOException {
+    ImportanceMatrix matrix = ImportanceMatrix.read(Fixtures.path("goldens/imatrix/" + file));
+    String query = "blk.0.attn_q.weight";
+    String experts = "blk.0.ffn_down_exps.weight";
+    assertEquals(List.of(query, experts), matrix.names());
+    assertArrayEquals(new float[] {1, 0, 0.5f, 3f / 1536}, columns(matrix, query, 4));
+    // Each expert by its own count; the one that never ran counts as evenly important.
+    assertArrayEquals(new float[] {2, 4, 1, 1, 1, 3}, columns(matrix, experts, 6));
+    assertEquals(Optional.of("wiki.train.txt"), matrix.origin().dataset());
+    assertEquals(OptionalInt.of(3), matrix.origin().chunks());
+  }
+
+  /// Older files end with the entries.
+  @Test
+  void originIsOptional() throws IOException {
+    byte[] whole = legacy("a.weight", 4, 8, 0, 2);
+    ImportanceMatrix bare =
+        ImportanceMatrix.read(write(Arrays.copyOf(whole, whole.length - Integer.BYTES)));
+    assertEquals(Optional.empty(), bare.origin().dataset());
+    assertEquals(OptionalInt.empty(), bare.origin().chunks());
+    assertEquals(OptionalInt.of(4), ImportanceMatrix.read(write(whole)).origin().chunks());
+    ImportanceMatrix gguf = ImportanceMatrix.read(gguf(new float[] {1}, new float[] {1}));
+    assertEquals(OptionalInt.empty(), gguf.origin().chunks());
+  }
+
+  @Test
+  void sumsAndCountsBelongTogether() throws IOException {
+    MemorySegment two = MemorySegment.ofArray(new float[] {1, 2});
+    assertRefused(gguf(Map.of("a.weight.in_sum2", two), GgmlType.F32), "a.weight.counts");
+    assertRefused(gguf(Map.of("a.weight.counts", two), GgmlType.F32), "a.weight.in_sum2");
+    MemorySegment shorts = MemorySegment.ofArray(new short[] {1, 2});
+    assertRefused(
+        gguf(Map.of("a.weight.in_sum2", shorts, "a.weight.counts", shorts), GgmlType.F16), "F32");
+    assertRefused(gguf(new float[] {1, 2, 3}, new float[] {1, 1}), "3 sums and 2 counts");
+  }
+
+  private static void assertRefused(Path path, String part) {
+    var fault = assertThrows(FormatException.class, () -> ImportanceMatrix.read(path));
+    assertTrue(String.valueOf(fault.getMessage()).contains(part), fault.getMessage());
   }
 
   @Test

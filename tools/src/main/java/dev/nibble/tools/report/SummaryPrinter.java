@@ -48,18 +48,31 @@ public final class SummaryPrinter {
     return path.startsWith(here) ? here.relativize(path) : path;
   }
 
-  /// Tensors and bytes, quantized and kept.
+  /// Tensors and bytes, quantized and kept; where nothing is quantized, cast and kept.
   static TextTable totals(Totals totals, Style style) {
     TextTable table = new TextTable("lrrrl");
     table.row("", "tensors", "before", "after", "");
-    row(table, "quantized", totals.quantized(), totals.quantizedIn(), totals.quantizedOut());
-    row(table, "kept", totals.kept(), totals.keptIn(), totals.keptOut());
+    if (totals.quantized() == 0 && totals.cast() > 0) {
+      int copied = totals.kept() - totals.cast();
+      long copiedIn = totals.keptIn() - totals.castIn();
+      row(table, "cast", totals.cast(), totals.castIn(), totals.castOut());
+      row(table, "kept", copied, copiedIn, copiedIn);
+    } else {
+      row(table, "quantized", totals.quantized(), totals.quantizedIn(), totals.quantizedOut());
+      row(table, "kept", totals.kept(), totals.keptIn(), totals.keptOut());
+    }
     return table.row(
         "total",
         String.valueOf(totals.quantized() + totals.kept()),
         ByteSize.human(totals.bytesIn()),
         ByteSize.human(totals.bytesOut()),
-        style.bold(Html.format("%.2fx smaller", totals.ratio())));
+        style.bold(change(totals)));
+  }
+
+  private static String change(Totals totals) {
+    return totals.ratio() < 1
+        ? Html.format("%.2fx larger", 1 / totals.ratio())
+        : Html.format("%.2fx smaller", totals.ratio());
   }
 
   private static void row(TextTable table, String label, int tensors, long before, long after) {

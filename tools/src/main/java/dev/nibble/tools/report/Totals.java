@@ -11,10 +11,13 @@ import java.util.OptionalDouble;
 ///
 /// @param quantized number of tensors quantized
 /// @param kept number of the others, cast or copied
+/// @param cast number of those that were cast
 /// @param quantizedIn source bytes of those quantized
 /// @param quantizedOut their bytes in the output, statistics included
 /// @param keptIn source bytes of the others
 /// @param keptOut their bytes in the output
+/// @param castIn source bytes of those cast
+/// @param castOut their bytes in the output
 /// @param weights number of elements quantized
 /// @param meanSnr mean over the quantized tensors of their signal to noise ratio in dB, where
 ///   finite
@@ -22,10 +25,13 @@ import java.util.OptionalDouble;
 record Totals(
     int quantized,
     int kept,
+    int cast,
     long quantizedIn,
     long quantizedOut,
     long keptIn,
     long keptOut,
+    long castIn,
+    long castOut,
     long weights,
     OptionalDouble meanSnr,
     double seconds) {
@@ -36,8 +42,9 @@ record Totals(
 
   static Totals of(List<TensorResult> results, double seconds) {
     int quantized = 0;
-    long[] in = new long[2];
-    long[] out = new long[2];
+    int cast = 0;
+    long[] in = new long[3];
+    long[] out = new long[3];
     long weights = 0;
     for (TensorResult result : results) {
       boolean isQuantized = result.plan() instanceof TensorPlan.Quantize;
@@ -47,12 +54,17 @@ record Totals(
       if (isQuantized) {
         quantized++;
         weights += result.plan().source().shape().elements();
+      } else if (result.plan() instanceof TensorPlan.Cast) {
+        cast++;
+        in[2] += result.plan().source().byteSize();
+        out[2] += result.bytesOut();
       }
     }
     OptionalDouble mean =
         lossy(results).stream().mapToDouble(Totals::snrDb).filter(Double::isFinite).average();
     int kept = results.size() - quantized;
-    return new Totals(quantized, kept, in[0], out[0], in[1], out[1], weights, mean, seconds);
+    return new Totals(
+        quantized, kept, cast, in[0], out[0], in[1], out[1], in[2], out[2], weights, mean, seconds);
   }
 
   /// The quantized tensors whose error was measured, worst first.
