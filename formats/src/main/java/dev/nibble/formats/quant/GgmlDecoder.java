@@ -52,7 +52,8 @@ final class GgmlDecoder implements WeightDecoder {
       part(begin - inBlock, inBlock, done, target, at, scratch);
     }
     int whole = (count - done) / blockSize * blockSize;
-    codec.decode(blocks, offset(begin + done), target, at + done, whole);
+    byte[] bytes = scratch.packed(codec.scratchBytes(whole));
+    codec.decode(blocks, offset(begin + done), target, at + done, whole, bytes);
     done += whole;
     if (done < count) {
       part(begin + done, 0, count - done, target, at + done, scratch);
@@ -63,7 +64,8 @@ final class GgmlDecoder implements WeightDecoder {
   private void part(
       long block, int first, int count, float[] target, int at, DecodeScratch scratch) {
     float[] all = scratch.floats(blockSize);
-    codec.decode(blocks, offset(block), all, 0, blockSize);
+    byte[] bytes = scratch.packed(blockBytes);
+    codec.decode(blocks, offset(block), all, 0, blockSize, bytes);
     System.arraycopy(all, first, target, at, count);
   }
 

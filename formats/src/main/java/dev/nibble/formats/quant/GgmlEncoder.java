@@ -67,7 +67,7 @@ final class GgmlEncoder implements WeightEncoder {
         List.of(
             (work, codes) -> checkSource(work),
             (work, codes) -> codec.encode(work.x, 0, work.length, importance, codes, work.at),
-            (work, codes) -> codec.decode(codes, work.at, work.decoded, 0, work.length),
+            (work, codes) -> codec.decode(codes, work.at, work.decoded, 0, work.length, work.bytes),
             (work, codes) -> checkDecoded(work),
             (work, codes) -> errors.add(work.x, work.decoded, work.length, work.sums));
     this.blockSize = codec.type().blockSize();
@@ -88,6 +88,7 @@ final class GgmlEncoder implements WeightEncoder {
   private static final class Work {
     final float[] x;
     final float[] decoded;
+    final byte[] bytes;
     final ErrorLanes sums = new ErrorLanes();
 
     /// Elements at hand.
@@ -99,9 +100,10 @@ final class GgmlEncoder implements WeightEncoder {
     /// Where its block begins among the bytes of the slice.
     long at;
 
-    Work(int length) {
+    Work(int length, int scratchBytes) {
       x = new float[length];
       decoded = new float[length];
+      bytes = new byte[scratchBytes];
     }
   }
 
@@ -111,7 +113,8 @@ final class GgmlEncoder implements WeightEncoder {
     // One row with importance, since codecs then look at all of it.
     int usual = blockSize < GgmlBlock.CUT_ROW ? PIECE : SUPER_PIECE;
     long piece = importance.isPresent() ? rows.size() : usual;
-    Work work = new Work(Math.toIntExact(Math.min(piece, count)));
+    int longest = Math.toIntExact(Math.min(piece, count));
+    Work work = new Work(longest, codec.scratchBytes(longest));
     for (long span = 0; span < count; span += rows.span()) {
       long end = Math.min(count, span + rows.span());
       for (long at = span; at < end; at += piece) {
