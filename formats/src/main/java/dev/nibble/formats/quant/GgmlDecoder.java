@@ -7,8 +7,9 @@ import java.lang.foreign.MemorySegment;
 
 /// Decodes blocks of a ggml type. Slices may begin anywhere.
 final class GgmlDecoder implements WeightDecoder {
-  /// A multiple of every block size.
-  private static final int BUFFER = 8192;
+  /// Elements decoded at once, a multiple of every block size: so few that decoding the next goes
+  /// on while the stores of the last wait for memory.
+  private static final int TILE = 1024;
 
   private final GgmlCodec codec;
   private final int blockSize;
@@ -32,10 +33,10 @@ final class GgmlDecoder implements WeightDecoder {
           "%d elements in %d bytes of %s".formatted(count, target.byteSize(), type));
     }
     FloatWriter writer = FloatWriter.of(type);
-    float[] out = new float[(int) Math.min(count, BUFFER)];
+    float[] out = new float[(int) Math.min(count, TILE)];
     DecodeScratch scratch = new DecodeScratch();
-    for (long at = 0; at < count; at += BUFFER) {
-      int length = (int) Math.min(BUFFER, count - at);
+    for (long at = 0; at < count; at += TILE) {
+      int length = (int) Math.min(TILE, count - at);
       decode(begin + at, length, out, 0, scratch);
       writer.write(out, length, target, at);
     }
@@ -51,7 +52,8 @@ final class GgmlDecoder implements WeightDecoder {
       part(begin - inBlock, inBlock, done, target, at, scratch);
     }
     int whole = (count - done) / blockSize * blockSize;
-    codec.decode(blocks, offset(begin + done), target, at + done, whole);
+    byte[] bytes = scratch.packed(codec.scratchBytes(whole));
+    codec.decode(blocks, offset(begin + done), target, at + done, whole, bytes);
     done += whole;
     if (done < count) {
       part(begin + done, 0, count - done, target, at + done, scratch);
@@ -62,7 +64,8 @@ final class GgmlDecoder implements WeightDecoder {
   private void part(
       long block, int first, int count, float[] target, int at, DecodeScratch scratch) {
     float[] all = scratch.floats(blockSize);
-    codec.decode(blocks, offset(block), all, 0, blockSize);
+    byte[] bytes = scratch.packed(blockBytes);
+    codec.decode(blocks, offset(block), all, 0, blockSize, bytes);
     System.arraycopy(all, first, target, at, count);
   }
 

@@ -2,11 +2,15 @@ package dev.nibble.formats.quant;
 
 import dev.nibble.formats.DType;
 import dev.nibble.formats.LittleEndian;
+import dev.nibble.formats.internal.simd.ErrorKernel;
+import dev.nibble.formats.internal.simd.ErrorLanes;
 import dev.nibble.formats.internal.simd.FloatReader;
+import dev.nibble.formats.internal.simd.Int8Kernels;
 import dev.nibble.formats.quant.ggml.GgmlCodec;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -19,18 +23,31 @@ import java.util.concurrent.atomic.AtomicLong;
 /// A block that holds a number that is not finite, or whose scale overflows, is reported and
 /// encoded as zeros: ggml's types have no way to say it.
 final class GgmlEncoder implements WeightEncoder {
-  /// Elements encoded at once where no row has to be seen whole: a multiple of every block size.
-  private static final int PIECE = 16_384;
+  /// Elements encoded at once where no row has to be seen whole, a multiple of every block size: so
+  /// few that the memory of the next is fetched ahead, and all work lies in the first cache.
+  private static final int PIECE = 1024;
+
+  /// Likewise of types with super-blocks, whose search takes many at once.
+  private static final int SUPER_PIECE = 4096;
+
+  private static final int INFINITY_BITS = 0x7f800000;
 
   private final GgmlCodec codec;
   private final int blockSize;
   private final Blocks rows;
   private final DType source;
   private final FloatReader reader;
+  private final ErrorKernel errors = ErrorKernel.best();
+  private final Int8Kernels magnitudes = Int8Kernels.best();
   private final Optional<float[]> importance;
   private final MemorySegment spanSums;
   private final AtomicLong nonFinite = new AtomicLong(Long.MAX_VALUE);
   private final AtomicInteger maxErrorBits = new AtomicInteger();
+
+  /// All steps have one call site: the JIT then compiles each on its own. In one method they pass
+  /// its node limit, beyond which vectors become objects.
+  private final List<Step> steps;
+
   private QuantError error = QuantError.NONE;
   private boolean finished;
 
@@ -46,6 +63,13 @@ final class GgmlEncoder implements WeightEncoder {
               .formatted(importance.get().length, rows.size()));
     }
     this.codec = codec;
+    this.steps =
+        List.of(
+            (work, codes) -> checkSource(work),
+            (work, codes) -> codec.encode(work.x, 0, work.length, importance, codes, work.at),
+            (work, codes) -> codec.decode(codes, work.at, work.decoded, 0, work.length, work.bytes),
+            (work, codes) -> checkDecoded(work),
+            (work, codes) -> errors.add(work.x, work.decoded, work.length, work.sums));
     this.blockSize = codec.type().blockSize();
     this.rows = rows;
     this.source = source;
@@ -54,17 +78,32 @@ final class GgmlEncoder implements WeightEncoder {
     this.spanSums = statistics.allocate(Math.multiplyExact(rows.spans(), 16L), 8).fill((byte) 0);
   }
 
+  /// A part of the work on a piece.
+  @FunctionalInterface
+  private interface Step {
+    void run(Work work, MemorySegment codes);
+  }
+
   /// Scratch of one call.
   private static final class Work {
     final float[] x;
     final float[] decoded;
-    double squares;
-    double errors;
-    float maxError;
+    final byte[] bytes;
+    final ErrorLanes sums = new ErrorLanes();
 
-    Work(int length) {
+    /// Elements at hand.
+    int length;
+
+    /// Which element of the weight the first one is.
+    long first;
+
+    /// Where its block begins among the bytes of the slice.
+    long at;
+
+    Work(int length, int scratchBytes) {
       x = new float[length];
       decoded = new float[length];
+      bytes = new byte[scratchBytes];
     }
   }
 
@@ -72,36 +111,54 @@ final class GgmlEncoder implements WeightEncoder {
   public void encode(long begin, long count, MemorySegment slice, MemorySegment codes) {
     requireSlice(begin, count, slice, codes);
     // One row with importance, since codecs then look at all of it.
-    long piece = importance.isPresent() ? rows.size() : PIECE;
-    Work work = new Work(Math.toIntExact(Math.min(piece, count)));
+    int usual = blockSize < GgmlBlock.CUT_ROW ? PIECE : SUPER_PIECE;
+    long piece = importance.isPresent() ? rows.size() : usual;
+    int longest = Math.toIntExact(Math.min(piece, count));
+    Work work = new Work(longest, codec.scratchBytes(longest));
     for (long span = 0; span < count; span += rows.span()) {
       long end = Math.min(count, span + rows.span());
       for (long at = span; at < end; at += piece) {
         int length = (int) Math.min(piece, end - at);
         reader.read(slice, at, work.x, length);
-        encodePiece(work, length, begin + at, codes, codec.type().byteSize(at));
+        work.length = length;
+        work.first = begin + at;
+        work.at = codec.type().byteSize(at);
+        for (Step step : steps) {
+          step.run(work, codes);
+        }
       }
-      close(work, (begin + span) / rows.span());
+      close(work.sums, (begin + span) / rows.span());
     }
   }
 
-  private void encodePiece(Work work, int length, long first, MemorySegment codes, long at) {
-    requireFiniteSource(work.x, length, first);
-    codec.encode(work.x, 0, length, importance, codes, at);
-    codec.decode(codes, at, work.decoded, 0, length);
+  private void checkSource(Work work) {
+    if (!isFinite(work.x, work.length)) {
+      zeroNonFinite(work.x, work.length, work.first);
+    }
+  }
+
+  private void checkDecoded(Work work) {
+    if (!isFinite(work.decoded, work.length)) {
+      excludeOverflow(work, work.length, work.first);
+    }
+  }
+
+  private boolean isFinite(float[] x, int length) {
+    return magnitudes.absmaxBits(x, 0, length) < INFINITY_BITS;
+  }
+
+  /// Reports numbers of blocks whose scale overflowed, and has them count as exact.
+  private void excludeOverflow(Work work, int length, long first) {
     for (int i = 0; i < length; i++) {
       if (!Float.isFinite(work.decoded[i])) {
         nonFinite.accumulateAndGet(first + i, Math::min);
         work.decoded[i] = work.x[i];
       }
-      double difference = (double) work.x[i] - work.decoded[i];
-      work.squares += (double) work.x[i] * work.x[i];
-      work.errors += difference * difference;
-      work.maxError = Math.max(work.maxError, (float) Math.abs(difference));
     }
   }
 
-  private void requireFiniteSource(float[] x, int length, long first) {
+  /// Reports numbers that are not finite, and makes their blocks zeros.
+  private void zeroNonFinite(float[] x, int length, long first) {
     for (int i = 0; i < length; i++) {
       if (!Float.isFinite(x[i])) {
         nonFinite.accumulateAndGet(first + i, Math::min);
@@ -112,13 +169,11 @@ final class GgmlEncoder implements WeightEncoder {
     }
   }
 
-  private void close(Work work, long span) {
-    spanSums.set(LittleEndian.DOUBLE, span * 16, work.squares);
-    spanSums.set(LittleEndian.DOUBLE, span * 16 + 8, work.errors);
-    maxErrorBits.accumulateAndGet(Float.floatToRawIntBits(work.maxError), Math::max);
-    work.squares = 0;
-    work.errors = 0;
-    work.maxError = 0;
+  private void close(ErrorLanes sums, long span) {
+    spanSums.set(LittleEndian.DOUBLE, span * 16, sums.squares());
+    spanSums.set(LittleEndian.DOUBLE, span * 16 + 8, sums.errors());
+    maxErrorBits.accumulateAndGet(Float.floatToRawIntBits((float) sums.max()), Math::max);
+    sums.clear();
   }
 
   private void requireSlice(long begin, long count, MemorySegment slice, MemorySegment codes) {

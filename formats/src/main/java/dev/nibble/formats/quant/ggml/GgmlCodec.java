@@ -24,5 +24,17 @@ public interface GgmlCodec {
   /// @param blocks read from byte `at` on; any bytes are legal
   /// @param x receives `count` numbers from index `from` on
   /// @param count a multiple of the block size
-  void decode(MemorySegment blocks, long at, float[] x, int from, int count);
+  /// @param scratch of the calling thread, as long as {@link #scratchBytes} says
+  void decode(MemorySegment blocks, long at, float[] x, int from, int count, byte[] scratch);
+
+  /// As above, with scratch of its own.
+  default void decode(MemorySegment blocks, long at, float[] x, int from, int count) {
+    decode(blocks, at, x, from, count, new byte[scratchBytes(count)]);
+  }
+
+  /// Bytes of scratch that decoding `count` elements takes. Arrays are kept from call to call: new
+  /// ones for each tile cost half of the rate at which memory is written.
+  default int scratchBytes(int count) {
+    return (int) type().byteSize(Math.min(Pieces.SIZE, count));
+  }
 }

@@ -57,8 +57,9 @@ final class Mxfp4Codec implements GgmlCodec {
   }
 
   @Override
-  public void decode(MemorySegment blocks, long at, float[] x, int from, int count) {
-    Pieces.decode(type(), DECODE, blocks, at, x, from, count);
+  public void decode(
+      MemorySegment blocks, long at, float[] x, int from, int count, byte[] scratch) {
+    Pieces.decode(type(), DECODE, blocks, at, x, from, count, scratch);
   }
 
   static void decodeBlocks(byte[] blocks, float[] x, int from, int count) {

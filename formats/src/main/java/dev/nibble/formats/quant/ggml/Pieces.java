@@ -8,7 +8,7 @@ import java.lang.foreign.ValueLayout;
 /// the first cache costs less than the checks of a segment at each access.
 final class Pieces {
   /// Elements of a piece: a multiple of every block size.
-  private static final int SIZE = 4096;
+  static final int SIZE = 4096;
 
   private Pieces() {}
 
@@ -19,8 +19,8 @@ final class Pieces {
       long at,
       float[] x,
       int from,
-      int count) {
-    byte[] bytes = new byte[(int) type.byteSize(Math.min(SIZE, count))];
+      int count,
+      byte[] bytes) {
     for (int first = 0; first < count; first += SIZE) {
       int length = Math.min(SIZE, count - first);
       long offset = at + type.byteSize(first);

@@ -107,7 +107,8 @@ abstract sealed class SuperBlockCodec implements GgmlCodec
   }
 
   @Override
-  public final void decode(MemorySegment blocks, long at, float[] x, int from, int count) {
-    Pieces.decode(type(), decode, blocks, at, x, from, count);
+  public final void decode(
+      MemorySegment blocks, long at, float[] x, int from, int count, byte[] scratch) {
+    Pieces.decode(type(), decode, blocks, at, x, from, count, scratch);
   }
 }

@@ -1,12 +1,19 @@
 package dev.nibble.formats.quant.ggml;
 
 import dev.nibble.formats.DType;
+import dev.nibble.formats.Shape;
 import dev.nibble.formats.internal.simd.FloatReader;
 import dev.nibble.formats.internal.simd.FloatWriter;
+import dev.nibble.formats.quant.GgmlBlock;
+import dev.nibble.formats.quant.Part;
+import dev.nibble.formats.quant.QuantError;
+import dev.nibble.formats.quant.QuantizedTensor;
+import dev.nibble.formats.quant.WeightEncoder;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.management.ManagementFactory;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
@@ -86,6 +93,7 @@ public class GgmlBenchmark {
     final float[] importance = new float[COLUMNS];
     Optional<GgmlLibrary> ggml = Optional.empty();
     MemorySegment source = MemorySegment.NULL;
+    MemorySegment bf16 = MemorySegment.NULL;
     MemorySegment target = MemorySegment.NULL;
     MemorySegment blocks = MemorySegment.NULL;
     MemorySegment nativeImportance = MemorySegment.NULL;
@@ -96,6 +104,7 @@ public class GgmlBenchmark {
       ggml = GgmlLibrary.named(arena);
       elements = kibibytes << 8;
       source = arena.allocate(elements * 4L, 64);
+      bf16 = arena.allocate(elements * 2L, 64);
       target = arena.allocate(elements * 4L, 64).fill((byte) 1);
       blocks = arena.allocate(type.byteSize(elements), 64).fill((byte) 1);
       Random random = new Random(1);
@@ -108,6 +117,7 @@ public class GgmlBenchmark {
       nativeImportance = arena.allocateFrom(ValueLayout.JAVA_FLOAT, importance);
       for (int first = 0; first < elements; first += PIECE) {
         writer.write(piece, PIECE, source, first);
+        FloatWriter.of(DType.BF16).write(piece, PIECE, bf16, first);
       }
       encode(GgmlCodecs.of(type));
     }
@@ -130,6 +140,26 @@ public class GgmlBenchmark {
         reader.read(source, first, piece, COLUMNS);
         codec.encode(piece, 0, COLUMNS, weights, blocks, type.byteSize(first));
       }
+    }
+
+    QuantError encodeWeight(MemorySegment from, DType dtype) {
+      try (Arena statistics = Arena.ofConfined()) {
+        WeightEncoder encoder = new GgmlBlock(type).encoder(shape(), dtype, statistics);
+        encoder.encode(0, elements, from, blocks);
+        encoder.finish();
+        return encoder.error();
+      }
+    }
+
+    void decodeWeight(MemorySegment to, DType dtype) {
+      GgmlBlock scheme = new GgmlBlock(type);
+      scheme
+          .decoder(new QuantizedTensor(scheme, shape(), DType.F32, Map.of(Part.CODES, blocks)))
+          .decode(0, elements, to, dtype);
+    }
+
+    private Shape shape() {
+      return Shape.of(elements / COLUMNS, COLUMNS);
     }
 
     /// To memory.
@@ -158,6 +188,36 @@ public class GgmlBenchmark {
   public void encode(Weight weight, Rate rate) {
     weight.encode(GgmlCodecs.of(weight.type));
     rate.add(weight.source.byteSize());
+  }
+
+  /// What a conversion runs: blocks and the sums of their errors.
+  @Benchmark
+  public QuantError encodeWeight(Weight weight, Rate rate) {
+    QuantError error = weight.encodeWeight(weight.source, DType.F32);
+    rate.add(weight.source.byteSize());
+    return error;
+  }
+
+  /// Likewise from BF16; the rate counts float32, as all do.
+  @Benchmark
+  public QuantError encodeWeightBf16(Weight weight, Rate rate) {
+    QuantError error = weight.encodeWeight(weight.bf16, DType.BF16);
+    rate.add(weight.source.byteSize());
+    return error;
+  }
+
+  /// What a reader runs, to float32 in memory.
+  @Benchmark
+  public void decodeWeight(Weight weight, Rate rate) {
+    weight.decodeWeight(weight.target, DType.F32);
+    rate.add(weight.target.byteSize());
+  }
+
+  /// Likewise to BF16; the rate counts float32, as all do.
+  @Benchmark
+  public void decodeWeightBf16(Weight weight, Rate rate) {
+    weight.decodeWeight(weight.target.asSlice(0, weight.elements * 2L), DType.BF16);
+    rate.add(weight.target.byteSize());
   }
 
   @Benchmark
