@@ -72,7 +72,8 @@ final class StorageChooser {
                 tensor.shape(),
                 weight.scheme().id(),
                 elsewhere
-                    ? "its sides do not divide into words and groups; keep it with --skip '%s'"
+                    ? ("its sides do not divide into words and groups: take smaller groups, as in"
+                            + " int4:g32, or keep it with --skip '%s'")
                         .formatted(Text.printable(LayerDecisions.module(tensor.name())))
                     : "it has no such scheme"));
   }
