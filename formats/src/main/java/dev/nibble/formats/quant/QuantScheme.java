@@ -4,6 +4,7 @@ import dev.nibble.formats.DType;
 import dev.nibble.formats.Shape;
 import java.lang.foreign.SegmentAllocator;
 import java.util.List;
+import java.util.Optional;
 
 /// A quantization scheme with its options: what the numbers of a weight become. Names on disk are
 /// the business of a {@link dev.nibble.formats.quant.storage.QuantStorage}.
@@ -37,6 +38,15 @@ public sealed interface QuantScheme
   /// @param statistics where the parts other than the codes, and working arrays of their size, are
   ///   allocated; never used after {@link WeightEncoder#finish()} returns
   WeightEncoder encoder(Shape weight, DType source, SegmentAllocator statistics);
+
+  /// The scheme's grid, for algorithms that choose codes themselves; empty if it has none that
+  /// groups of a row of this weight can be fitted to.
+  ///
+  /// @param weight its shape, `[out, in]`
+  /// @param statistics as of {@link #encoder}
+  default Optional<GridEncoder> grid(Shape weight, SegmentAllocator statistics) {
+    return Optional.empty();
+  }
 
   /// Reads a weight of this scheme.
   ///
