@@ -77,7 +77,12 @@ public record PipelinePlan(
       case TensorPlan.Cast cast -> new TensorPlan.Cast(source, cast.target(), cast.reason());
       case TensorPlan.Quantize weight ->
           new TensorPlan.Quantize(
-              source, weight.quantScheme(), weight.storage(), weight.stored(), weight.reason());
+              source,
+              weight.quantScheme(),
+              weight.storage(),
+              weight.stored(),
+              weight.reason(),
+              weight.calibrated());
     };
   }
 }

@@ -20,4 +20,9 @@ public record GptqOptions(
       throw new IllegalArgumentException("blocks of " + blockColumns + " columns");
     }
   }
+
+  /// These options with every group fitted beforehand.
+  public GptqOptions withStaticGroups() {
+    return new GptqOptions(damping, actOrder, true, blockColumns);
+  }
 }

@@ -34,15 +34,23 @@ final class QuantizeSink implements Sink {
   /// @param statistics memory for statistics
   /// @param allowNonFinite accept NaN and infinity
   /// @param imatrix what weights of ggml's types may lean on
+  /// @param calibrator what statistics say of weights
   /// @param result receives the error, and the bytes of data-dependent length
   record Context(
       StatisticsPool statistics,
       boolean allowNonFinite,
       Optional<ImportanceMatrix> imatrix,
+      Optional<Calibrator> calibrator,
       Consumer<Result> result) {}
 
   /// What is known only after the data has been read.
-  record Result(TensorPlan.Quantize plan, QuantError error, long bytesOut) {}
+  ///
+  /// @param calibration what became of a calibrated weight
+  record Result(
+      TensorPlan.Quantize plan,
+      QuantError error,
+      long bytesOut,
+      Optional<CalibrationResult> calibration) {}
 
   private final Checkpoint source;
   private final TensorPlan.Quantize plan;
