@@ -24,7 +24,8 @@ final class AwqGolden {
 
   static float[] values(String file, String tensor) {
     try (Checkpoint checkpoint = Checkpoints.open(Fixtures.path("goldens/awq/" + file))) {
-      MemorySegment data = checkpoint.data(Objects.requireNonNull(checkpoint.tensors().get(tensor), tensor));
+      MemorySegment data =
+          checkpoint.data(Objects.requireNonNull(checkpoint.tensors().get(tensor), tensor));
       float[] values = new float[(int) (data.byteSize() / 4)];
       MemorySegment.copy(data, LittleEndian.FLOAT, 0, values, 0, values.length);
       return values;
@@ -50,10 +51,10 @@ final class AwqGolden {
   }
 
   static CalibratedLayer layer(String scheme, boolean withHessian) {
-    return layer("fc", WEIGHT, scheme, new TestInput("fc", TOKENS, COLUMNS, withHessian));
+    return layer("fc", WEIGHT, scheme, new TokenInput("fc", TOKENS, COLUMNS, withHessian));
   }
 
-  static CalibratedLayer layer(String module, float[] weight, String scheme, TestInput input) {
+  static CalibratedLayer layer(String module, float[] weight, String scheme, TokenInput input) {
     int columns = input.features();
     return new CalibratedLayer(
         module,

@@ -89,7 +89,7 @@ class AwqTest {
   /// The loss of layers together is the mean over all their rows.
   @Test
   void layersOfOneInputShareScales() {
-    TestInput input = new TestInput("q", AwqGolden.TOKENS, AwqGolden.COLUMNS, true);
+    TokenInput input = new TokenInput("q", AwqGolden.TOKENS, AwqGolden.COLUMNS, true);
     float[] half = Arrays.copyOf(AwqGolden.WEIGHT, AwqGolden.WEIGHT.length / 2);
     float[] rest = Arrays.copyOfRange(AwqGolden.WEIGHT, half.length, AwqGolden.WEIGHT.length);
     String scheme = "int4:g128:asym:f32";
@@ -115,9 +115,9 @@ class AwqTest {
     ScaleChoice tied =
         Awq.search(
             List.of(
-                AwqGolden.layer("a", AwqGolden.WEIGHT, scheme, new TestInput("a", first, in, true)),
+                AwqGolden.layer("a", AwqGolden.WEIGHT, scheme, new TokenInput("a", first, in, true)),
                 AwqGolden.layer(
-                    "b", AwqGolden.WEIGHT, scheme, new TestInput("b", second, in, false))),
+                    "b", AwqGolden.WEIGHT, scheme, new TokenInput("b", second, in, false))),
             true,
             OPTIONS);
     ScaleChoice whole = Awq.search(List.of(AwqGolden.layer(scheme, true)), true, OPTIONS);
@@ -141,7 +141,7 @@ class AwqTest {
     }
     for (boolean duo : new boolean[] {true, false}) {
       CalibratedLayer layer =
-          AwqGolden.layer("fc", weight, "nf4", new TestInput("fc", tokens, in, true));
+          AwqGolden.layer("fc", weight, "nf4", new TokenInput("fc", tokens, in, true));
       ScaleChoice choice = Awq.search(List.of(layer), duo, OPTIONS);
       for (float scale : choice.scales()) {
         assertTrue(scale > 0 && Float.isFinite(scale), "scale " + scale);
@@ -161,7 +161,7 @@ class AwqTest {
                     "fc",
                     AwqGolden.WEIGHT,
                     "nf4",
-                    new TestInput("fc", tokens, AwqGolden.COLUMNS, true))),
+                    new TokenInput("fc", tokens, AwqGolden.COLUMNS, true))),
             true,
             OPTIONS);
     assertFalse(choice.helps());
@@ -172,7 +172,7 @@ class AwqTest {
 
   @Test
   void refusesInputsOfOtherWidth() {
-    TestInput narrow = new TestInput("fc", new float[64], 64, true);
+    TokenInput narrow = new TokenInput("fc", new float[64], 64, true);
     assertThrows(
         IllegalArgumentException.class,
         () ->

@@ -30,7 +30,7 @@ class ScalePlanTest {
       Map<String, InputStatistics> modules = new LinkedHashMap<>();
       for (String group : groups) {
         String[] names = group.split(" ", -1);
-        InputStatistics input = new TestInput(names[0], new float[4], 4, false);
+        InputStatistics input = new TokenInput(names[0], new float[4], 4, false);
         inputs.add(input);
         for (String name : names) {
           modules.put(name, input);

@@ -76,8 +76,8 @@ class FoldTest {
     return ModelFamilies.byId(id).orElseThrow();
   }
 
-  /// Writes the model in float32 with folds applied to the tensors that a test wants edited, each in
-  /// pieces of odd length.
+  /// Writes the model in float32 with folds applied to the tensors that a test wants edited, each
+  /// in pieces of odd length.
   private void write(Path source, String family, Predicate<String> edited) throws IOException {
     try (Checkpoint checkpoint = Checkpoints.open(source)) {
       Map<String, Shape> shapes = shapes(checkpoint);
@@ -114,8 +114,7 @@ class FoldTest {
   private static float[] predict(Path model) throws IOException {
     TensorFile inputs = TensorFile.read(INPUTS);
     try (CpuBackend backend = new CpuBackend();
-        ComponentWeights weights =
-            ComponentWeights.open(model, backend.newWeights("transformer"));
+        ComponentWeights weights = ComponentWeights.open(model, backend.newWeights("transformer"));
         Ops ops = backend.newOps("test")) {
       Denoiser denoiser =
           Denoisers.load(
@@ -134,8 +133,7 @@ class FoldTest {
     "models/emoji-zimage/transformer, z-image, 50",
     "models/emoji-qwen/transformer-qwen, qwen-image, 22"
   })
-  void foldedTransformersPredictTheSame(String model, String family, int folds)
-      throws IOException {
+  void foldedTransformersPredictTheSame(String model, String family, int folds) throws IOException {
     Path source = Fixtures.path(model);
     try (Checkpoint checkpoint = Checkpoints.open(source)) {
       assertEquals(folds, family(family).folds(shapes(checkpoint)).size());

@@ -6,13 +6,13 @@ import java.util.List;
 import java.util.Optional;
 
 /// Statistics of a few tokens that are all known.
-final class TestInput implements InputStatistics {
+final class TokenInput implements InputStatistics {
   private final String name;
   private final float[] tokens;
   private final int features;
   private final boolean withHessian;
 
-  TestInput(String name, float[] tokens, int features, boolean withHessian) {
+  TokenInput(String name, float[] tokens, int features, boolean withHessian) {
     this.name = name;
     this.tokens = tokens;
     this.features = features;
