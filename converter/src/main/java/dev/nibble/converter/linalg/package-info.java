@@ -1,4 +1,4 @@
-/// The little linear algebra that calibration needs.
+/// Dense linear algebra in float32, as much of it as quantization needs.
 @NullMarked
 package dev.nibble.converter.linalg;
 
