@@ -22,5 +22,11 @@ public enum Part {
   /// Double quantization: value of each 8-bit code.
   NESTED_CODEBOOK,
   /// Double quantization: mean of all absmax, one F32.
-  NESTED_OFFSET
+  NESTED_OFFSET,
+  /// What each input of a linear layer is divided by before the weight sees it.
+  INPUT_SCALE,
+  /// Left factor of a low-rank addition to the weight, `[out, rank]`.
+  LOW_RANK_UP,
+  /// Right factor of a low-rank addition to the weight, `[rank, in]`.
+  LOW_RANK_DOWN
 }

@@ -17,7 +17,8 @@ public sealed interface QuantScheme
         GroupedInt,
         Fp8,
         MicroFloat,
-        GgmlBlock {
+        GgmlBlock,
+        SvdQuant {
   /// The canonical name, as `--scheme` takes it: `nf4`, `int8`, `absmax8:128`.
   String id();
 
@@ -30,6 +31,12 @@ public sealed interface QuantScheme
   /// Bytes of the codes of `elements` elements; a slice that begins at an aligned element `b` has
   /// its codes at byte `codeBytes(b)`.
   long codeBytes(long elements);
+
+  /// Whether weights of this scheme come from an algorithm that has seen the layer's inputs, so
+  /// that {@link #encoder} cannot make them.
+  default boolean isCalibrated() {
+    return false;
+  }
 
   /// Starts to quantize a weight.
   ///

@@ -15,7 +15,7 @@ public final class QuantSchemes {
   private static final String FORMS =
       "nf4[:BLOCK][:plain], fp4[:BLOCK][:plain], int8, absmax8[:BLOCK], affine8[:BLOCK],"
           + " bnb8-dynamic[:BLOCK], int4[:gN|:row][:asym], int8:gN[:asym], fp8[-e5m2][:row|:plain],"
-          + " gguf:TYPE";
+          + " gguf:TYPE; of all but the last also SCHEME+svdRANK and SCHEME+scale";
 
   private QuantSchemes() {}
 
@@ -30,10 +30,28 @@ public final class QuantSchemes {
   /// | `fp8`, `fp8-e5m2` | {@link Fp8}; `:row` for one scale a row, `:plain` for a cast; `:bf16`, `:f16` for scales other than F32 | the weight |
   /// | `bnb8-dynamic[:B]` | {@link DynamicInt8} | 4096 |
   /// | `gguf:TYPE` | {@link GgmlBlock} of that ggml type, `gguf:q8_0` | of the type |
+  /// | `SCHEME+svdRANK`, `SCHEME+scale` | {@link SvdQuant} over the scheme | of the scheme |
   ///
   /// @throws IllegalArgumentException with a line that lists the names, if there is none such, or
   ///   that says which block sizes the scheme has
   public static QuantScheme parse(String text) {
+    int plus = text.lastIndexOf('+');
+    return plus < 0 ? plain(text) : branched(text, plus);
+  }
+
+  private static SvdQuant branched(String text, int plus) {
+    String word = text.substring(plus + 1);
+    int rank =
+        word.equals(SvdQuant.SCALE)
+            ? 0
+            : Optional.of(word)
+                .filter(it -> it.startsWith(SvdQuant.RANK))
+                .flatMap(it -> number(it.substring(SvdQuant.RANK.length())))
+                .orElseThrow(() -> unknown(text));
+    return new SvdQuant(parse(text.substring(0, plus)), rank);
+  }
+
+  private static QuantScheme plain(String text) {
     List<String> words = List.of(text.split(":", -1));
     String name = words.getFirst();
     return switch (name) {

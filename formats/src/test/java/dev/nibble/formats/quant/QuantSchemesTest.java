@@ -18,7 +18,11 @@ class QuantSchemesTest {
         "affine8",
         "affine8:32",
         "bnb8-dynamic",
-        "bnb8-dynamic:256"
+        "bnb8-dynamic:256",
+        "nf4+svd32",
+        "nf4:128:plain+scale",
+        "int4:g64:bf16+svd16",
+        "affine8+scale"
       })
   void parseIsTheInverseOfId(String id) {
     assertEquals(id, QuantSchemes.parse(id).id());
@@ -35,6 +39,16 @@ class QuantSchemesTest {
     assertEquals(new FourBit(FourBitType.FP4, 64, false), QuantSchemes.parse("fp4:plain"));
     assertEquals(new FourBit(FourBitType.NF4, 128, false), QuantSchemes.parse("nf4:128:plain"));
     assertEquals(new FourBit(FourBitType.NF4, 4096, true), QuantSchemes.parse("nf4:4096"));
+    assertEquals(new SvdQuant(new LlmInt8(), 8), QuantSchemes.parse("int8+svd8"));
+    assertEquals(new SvdQuant(new LlmInt8(), 0), QuantSchemes.parse("int8+scale"));
+  }
+
+  @Test
+  void branchesDoNotNest() {
+    for (String bad :
+        new String[] {"nf4+scale+svd32", "gguf:q4_0+svd32", "nf4+svd1025", "+svd32", "nf5+scale"}) {
+      assertThrows(IllegalArgumentException.class, () -> QuantSchemes.parse(bad), bad);
+    }
   }
 
   @ParameterizedTest
@@ -57,7 +71,12 @@ class QuantSchemesTest {
         "absmax8:64:64",
         "affine8:12345678901",
         "bnb8-dynamic:",
-        " int8"
+        " int8",
+        "nf4+",
+        "nf4+svd",
+        "nf4+svd0",
+        "nf4+svd-1",
+        "nf4+scale32"
       })
   void otherTextIsRefusedWithTheList(String text) {
     IllegalArgumentException refused =

@@ -13,6 +13,7 @@ import dev.nibble.formats.quant.GroupedInt;
 import dev.nibble.formats.quant.LlmInt8;
 import dev.nibble.formats.quant.MicroFloat;
 import dev.nibble.formats.quant.QuantScheme;
+import dev.nibble.formats.quant.SvdQuant;
 import java.util.Locale;
 import java.util.Optional;
 
@@ -47,7 +48,7 @@ enum WeightFormat {
           fp8.scaling() == Fp8.Scaling.TILE || fp8.scale() != DType.F32
               ? Optional.empty()
               : Optional.of(fp8.type() == Fp8Type.E4M3 ? FP8_E4M3 : FP8_E5M2);
-      case GroupedInt _, MicroFloat _, GgmlBlock _ -> Optional.empty();
+      case GroupedInt _, MicroFloat _, GgmlBlock _, SvdQuant _ -> Optional.empty();
     };
   }
 
@@ -67,7 +68,7 @@ enum WeightFormat {
             case ROW -> row;
             case TILE -> throw unread(scheme);
           };
-      case GroupedInt _, MicroFloat _, GgmlBlock _ -> throw unread(scheme);
+      case GroupedInt _, MicroFloat _, GgmlBlock _, SvdQuant _ -> throw unread(scheme);
     };
   }
 

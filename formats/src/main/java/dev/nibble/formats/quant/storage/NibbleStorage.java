@@ -9,6 +9,7 @@ import dev.nibble.formats.internal.TorchDtype;
 import dev.nibble.formats.quant.Part;
 import dev.nibble.formats.quant.PartSpec;
 import dev.nibble.formats.quant.QuantScheme;
+import dev.nibble.formats.quant.SvdQuant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -35,7 +36,7 @@ public record NibbleStorage() implements QuantStorage {
 
   @Override
   public boolean stores(QuantScheme scheme, Shape shape) {
-    return shape.elements() > 0;
+    return shape.elements() > 0 && (!(scheme instanceof SvdQuant svd) || svd.fits(shape));
   }
 
   @Override

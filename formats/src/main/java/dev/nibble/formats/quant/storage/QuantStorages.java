@@ -15,6 +15,7 @@ import dev.nibble.formats.quant.GroupedInt;
 import dev.nibble.formats.quant.LlmInt8;
 import dev.nibble.formats.quant.MicroFloat;
 import dev.nibble.formats.quant.QuantScheme;
+import dev.nibble.formats.quant.SvdQuant;
 import dev.nibble.formats.quant.storage.ComfyStorage.Transport;
 import java.lang.foreign.SegmentAllocator;
 import java.util.List;
@@ -32,7 +33,7 @@ public final class QuantStorages {
         switch (scheme) {
           case FourBit _, LlmInt8 _ -> new BitsAndBytesStorage();
           case AbsmaxInt8 _, AffineInt8 _ -> new CompressedTensorsStorage();
-          case DynamicInt8 _ -> new NibbleStorage();
+          case DynamicInt8 _, SvdQuant _ -> new NibbleStorage();
           case GgmlBlock _ -> new GgufStorage();
           case GroupedInt _, MicroFloat _ -> new CompressedTensorsStorage();
           case Fp8 fp8 ->

@@ -1,0 +1,240 @@
+package dev.nibble.formats.quant;
+
+import dev.nibble.formats.DType;
+import dev.nibble.formats.LittleEndian;
+import dev.nibble.formats.Shape;
+import dev.nibble.formats.internal.simd.FloatReader;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.Set;
+
+/// What stands beside the residual of a {@link SvdQuant} weight `[out, in]`, as it is stored: the
+/// input scale, and `up·down` in BF16. Says what is left for the residual, and puts the two
+/// together again. Immutable.
+public final class SvdBranch {
+  /// The parts that a branch is stored in.
+  static final Set<Part> PARTS = Set.of(Part.INPUT_SCALE, Part.LOW_RANK_UP, Part.LOW_RANK_DOWN);
+
+  /// Ranks that are added in one pass over a row.
+  private static final int AT_ONCE = 4;
+
+  private final int rows;
+  private final int columns;
+  private final int rank;
+  private final float[] scale;
+  private final float[] up;
+  private final float[] down;
+
+  private SvdBranch(int rows, int columns, int rank, float[] scale, float[] up, float[] down) {
+    this.rows = rows;
+    this.columns = columns;
+    this.rank = rank;
+    this.scale = scale;
+    this.up = up;
+    this.down = down;
+  }
+
+  /// A branch that an algorithm has found. Up and down are rounded to BF16.
+  ///
+  /// @param inputScale `[in]`, above 0
+  /// @param up `[out, rank]`, row-major; empty for rank 0
+  /// @param down `[rank, in]`, row-major; empty for rank 0
+  /// @throws IllegalArgumentException if the sizes do not fit, or a scale is not above 0 and finite
+  public static SvdBranch of(Shape weight, float[] inputScale, float[] up, float[] down) {
+    int rows = Math.toIntExact(weight.dim(0));
+    int columns = Math.toIntExact(weight.dim(1));
+    int rank = up.length / rows;
+    if (inputScale.length != columns
+        || up.length != (long) rank * rows
+        || down.length != (long) rank * columns) {
+      throw new IllegalArgumentException(
+          "a branch of %d scales, up %d, down %d does not fit a weight %s"
+              .formatted(inputScale.length, up.length, down.length, weight));
+    }
+    for (int i = 0; i < columns; i++) {
+      if (!(inputScale[i] > 0 && Float.isFinite(inputScale[i]))) {
+        throw new IllegalArgumentException(
+            "the scale of input %d is %s, not above 0".formatted(i, inputScale[i]));
+      }
+    }
+    return new SvdBranch(rows, columns, rank, inputScale.clone(), rounded(up), rounded(down));
+  }
+
+  /// The branch of a weight.
+  ///
+  /// @param tensor of a {@link SvdQuant} scheme; copied
+  public static SvdBranch of(QuantizedTensor tensor) {
+    int rank = ((SvdQuant) tensor.scheme()).rank();
+    int rows = Math.toIntExact(tensor.shape().dim(0));
+    int columns = Math.toIntExact(tensor.shape().dim(1));
+    float[] scale = new float[columns];
+    FloatReader.of(DType.F32).read(tensor.part(Part.INPUT_SCALE), 0, scale, columns);
+    float[] up = new float[Math.multiplyExact(rows, rank)];
+    float[] down = new float[Math.multiplyExact(rank, columns)];
+    if (rank > 0) {
+      FloatReader reader = FloatReader.of(DType.BF16);
+      reader.read(tensor.part(Part.LOW_RANK_UP), 0, up, up.length);
+      reader.read(tensor.part(Part.LOW_RANK_DOWN), 0, down, down.length);
+    }
+    return new SvdBranch(rows, columns, rank, scale, up, down);
+  }
+
+  private static float[] rounded(float[] values) {
+    float[] result = new float[values.length];
+    for (int i = 0; i < values.length; i++) {
+      result[i] = ScaleType.round(values[i], DType.BF16);
+    }
+    return result;
+  }
+
+  /// Columns of up, rows of down.
+  public int rank() {
+    return rank;
+  }
+
+  /// What each input is divided by, `[in]`; a copy.
+  public float[] inputScale() {
+    return scale.clone();
+  }
+
+  /// `[out, rank]`, row-major; a copy.
+  public float[] up() {
+    return up.clone();
+  }
+
+  /// `[rank, in]`, row-major; a copy.
+  public float[] down() {
+    return down.clone();
+  }
+
+  /// Turns elements of the weight W into what the residual has to hold, `W·diag(s) - up·down`, in
+  /// place.
+  ///
+  /// @param first index of the first in the row-major weight; any
+  /// @param values `count` elements from index `at` on
+  public void toResidual(long first, float[] values, int at, int count) {
+    overRows(
+        first,
+        at,
+        count,
+        (row, column, begin, length) -> {
+          for (int i = 0; i < length; i++) {
+            values[begin + i] *= scale[column + i];
+          }
+          addLowRank(row, column, values, begin, length, -1);
+        });
+  }
+
+  /// Turns elements of the residual R into those of the weight, `(R + up·down) / s`, in place.
+  ///
+  /// @param first index of the first in the row-major weight; any
+  /// @param values `count` elements from index `at` on
+  public void toWeight(long first, float[] values, int at, int count) {
+    overRows(
+        first,
+        at,
+        count,
+        (row, column, begin, length) -> {
+          addLowRank(row, column, values, begin, length, 1);
+          for (int i = 0; i < length; i++) {
+            values[begin + i] /= scale[column + i];
+          }
+        });
+  }
+
+  /// Sum of the squares of a row of `W·diag(s)`.
+  ///
+  /// @param values a row of W from index `at` on
+  double squares(float[] values, int at) {
+    double sum = 0;
+    for (int i = 0; i < columns; i++) {
+      double value = (double) values[at + i] * scale[i];
+      sum += value * value;
+    }
+    return sum;
+  }
+
+  /// A stretch of one row: elements from `column` on, which lie at `begin` of an array.
+  @FunctionalInterface
+  private interface Stretch {
+    void visit(int row, int column, int begin, int length);
+  }
+
+  private void overRows(long first, int at, int count, Stretch stretch) {
+    if (first < 0 || count < 0 || first > (long) rows * columns - count) {
+      throw new IllegalArgumentException(
+          "%d elements at %d do not fit a weight [%d, %d]".formatted(count, first, rows, columns));
+    }
+    int done = 0;
+    while (done < count) {
+      int row = (int) ((first + done) / columns);
+      int column = (int) ((first + done) % columns);
+      int length = Math.min(count - done, columns - column);
+      stretch.visit(row, column, at + done, length);
+      done += length;
+    }
+  }
+
+  /// Adds `sign · up·down` in the order of the ranks, some to each pass: Java adds from left to
+  /// right, so the passes change nothing but the traffic.
+  private void addLowRank(int row, int column, float[] out, int begin, int length, int sign) {
+    int k = 0;
+    for (; k + AT_ONCE <= rank; k += AT_ONCE) {
+      int u = row * rank + k;
+      float u0 = sign * up[u];
+      float u1 = sign * up[u + 1];
+      float u2 = sign * up[u + 2];
+      float u3 = sign * up[u + 3];
+      int d0 = k * columns + column;
+      int d1 = d0 + columns;
+      int d2 = d1 + columns;
+      int d3 = d2 + columns;
+      for (int i = 0; i < length; i++) {
+        out[begin + i] =
+            out[begin + i]
+                + u0 * down[d0 + i]
+                + u1 * down[d1 + i]
+                + u2 * down[d2 + i]
+                + u3 * down[d3 + i];
+      }
+    }
+    for (; k < rank; k++) {
+      float u = sign * up[row * rank + k];
+      int d = k * columns + column;
+      for (int i = 0; i < length; i++) {
+        out[begin + i] += u * down[d + i];
+      }
+    }
+  }
+
+  /// The parts of a weight that hold the branch.
+  public Map<Part, MemorySegment> parts(SegmentAllocator memory) {
+    Map<Part, MemorySegment> parts = new EnumMap<>(Part.class);
+    MemorySegment scales = memory.allocate(4L * columns, 4);
+    MemorySegment.copy(scale, 0, scales, LittleEndian.FLOAT, 0, columns);
+    parts.put(Part.INPUT_SCALE, scales);
+    if (rank > 0) {
+      parts.put(Part.LOW_RANK_UP, narrow(up, memory));
+      parts.put(Part.LOW_RANK_DOWN, narrow(down, memory));
+    }
+    return parts;
+  }
+
+  private static MemorySegment narrow(float[] values, SegmentAllocator memory) {
+    MemorySegment bytes = memory.allocate(2L * values.length, 2);
+    for (int i = 0; i < values.length; i++) {
+      ScaleType.set(bytes, i, values[i], DType.BF16);
+    }
+    return bytes;
+  }
+
+  void require(Shape weight, int wanted) {
+    if (weight.dim(0) != rows || weight.dim(1) != columns || rank != wanted) {
+      throw new IllegalArgumentException(
+          "a branch of rank %d for [%d, %d] where %s wants rank %d"
+              .formatted(rank, rows, columns, weight, wanted));
+    }
+  }
+}
