@@ -1,6 +1,7 @@
 package dev.nibble.converter.algorithm;
 
 import dev.nibble.converter.linalg.OutputEnergy;
+import dev.nibble.converter.linalg.Workers;
 import dev.nibble.formats.LittleEndian;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -52,19 +53,20 @@ public final class AwqClip {
     int tasks = Math.ceilDiv(rows, ROWS);
     double[] losses = new double[tasks];
     double[] plain = new double[tasks];
-    Workers.run(
-        tasks,
-        options.threads(),
-        task -> {
-          int first = task * ROWS;
-          Chunk chunk = new Chunk(layer, scales, energies, first, Math.min(ROWS, rows - first));
-          for (int i = 0; i < TRIES; i++) {
-            chunk.attempt((float) (1 - (double) i / STEPS));
-            plain[task] = i == 0 ? chunk.loss() : plain[task];
-          }
-          losses[task] = chunk.loss();
-          System.arraycopy(chunk.best, 0, limits, first * energies.size(), chunk.best.length);
-        });
+    try (Workers workers = new Workers(options.threads())) {
+      workers.each(
+          tasks,
+          task -> {
+            int first = task * ROWS;
+            Chunk chunk = new Chunk(layer, scales, energies, first, Math.min(ROWS, rows - first));
+            for (int i = 0; i < TRIES; i++) {
+              chunk.attempt((float) (1 - (double) i / STEPS));
+              plain[task] = i == 0 ? chunk.loss() : plain[task];
+            }
+            losses[task] = chunk.loss();
+            System.arraycopy(chunk.best, 0, limits, first * energies.size(), chunk.best.length);
+          });
+    }
     return new ClipChoice(
         groupSize,
         limits,

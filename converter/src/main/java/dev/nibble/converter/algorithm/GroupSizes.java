@@ -10,6 +10,7 @@ import dev.nibble.formats.quant.GroupedInt;
 import dev.nibble.formats.quant.LlmInt8;
 import dev.nibble.formats.quant.MicroFloat;
 import dev.nibble.formats.quant.QuantScheme;
+import dev.nibble.formats.quant.SvdQuant;
 
 /// Elements of a row that share a scale.
 final class GroupSizes {
@@ -27,6 +28,7 @@ final class GroupSizes {
           case DynamicInt8 dynamic -> dynamic.blockSize();
           case MicroFloat micro -> micro.kind().blockSize();
           case GgmlBlock ggml -> ggml.type().blockSize();
+          case SvdQuant svd -> of(svd.residual(), columns);
           case LlmInt8() -> columns;
           case Fp8 _ -> columns;
         };

@@ -1,6 +1,7 @@
 package dev.nibble.converter.algorithm;
 
 import dev.nibble.converter.linalg.OutputEnergy;
+import dev.nibble.converter.linalg.Workers;
 import dev.nibble.formats.calibration.InputStatistics;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -62,7 +63,9 @@ final class ScaleSearch {
     all.forEach(ScaleSearch::repair);
     all.add(ones);
     double[] losses = new double[all.size()];
-    Workers.run(losses.length, options.threads(), i -> losses[i] = loss(all.get(i)));
+    try (Workers workers = new Workers(options.threads())) {
+      workers.each(losses.length, i -> losses[i] = loss(all.get(i)));
+    }
     int best = -1;
     for (int i = 0; i < candidates.size(); i++) {
       if (Double.isFinite(losses[i]) && (best < 0 || losses[i] < losses[best])) {

@@ -1,16 +1,10 @@
 package dev.nibble.converter.linalg;
 
+import dev.nibble.formats.LittleEndian;
 import java.lang.foreign.MemorySegment;
-import java.util.Arrays;
 
-/// Outputs of the tokens themselves, by tiles of X transposed.
+/// Squared outputs of the tokens themselves.
 record SampleEnergy(MemorySegment sample, int tokens, int features) implements OutputEnergy {
-  /// Tokens whose outputs are summed at once.
-  private static final int TOKENS = 256;
-
-  /// Features of a tile.
-  private static final int FEATURES = 256;
-
   SampleEnergy {
     if (sample.byteSize() != 4L * tokens * features || tokens < 1) {
       throw new IllegalArgumentException(
@@ -24,15 +18,26 @@ record SampleEnergy(MemorySegment sample, int tokens, int features) implements O
     if (features > tokens) {
       return this;
     }
-    float[][] rows = new float[tokens][features];
-    float[][] columns = new float[features][tokens];
-    Tile.load(sample, features, 0, tokens, 0, features, rows);
-    Tile.transpose(rows, tokens, features, columns);
+    // The Gram matrix: products of the features over the tokens.
+    float[] x = new float[tokens * features];
+    MemorySegment.copy(sample, LittleEndian.FLOAT, 0, x, 0, x.length);
+    float[] transposed = new float[x.length];
+    for (int token = 0; token < tokens; token++) {
+      for (int j = 0; j < features; j++) {
+        transposed[j * tokens + token] = x[token * features + j];
+      }
+    }
+    Strips strips = new Strips(transposed, features, tokens);
+    MemorySegment rows = MemorySegment.ofArray(transposed);
     float[] gram = new float[features * features];
-    float[] product = new float[features];
-    for (int i = 0; i < features; i++) {
-      Tile.multiply(columns[i], 0, tokens, rows, features, product);
-      System.arraycopy(product, 0, gram, i * features, features);
+    for (int column = 0; column < features; column += strips.width()) {
+      int width = Math.min(strips.width(), features - column);
+      strips.clear();
+      strips.addColumns(rows, column, width);
+      for (int i = 0; i < features; i++) {
+        System.arraycopy(
+            strips.products(), i * strips.width(), gram, i * features + column, width);
+      }
     }
     return new GramEnergy(MemorySegment.ofArray(gram), features, tokens);
   }
@@ -40,27 +45,14 @@ record SampleEnergy(MemorySegment sample, int tokens, int features) implements O
   @Override
   public double[] each(float[] rows, int count) {
     double[] sums = new double[count];
-    float[][] tile = new float[FEATURES][TOKENS];
-    float[][] some = new float[TOKENS][FEATURES];
-    float[] product = new float[TOKENS];
-    float[] outputs = new float[count * TOKENS];
-    for (int token = 0; token < tokens; token += TOKENS) {
-      int width = Math.min(TOKENS, tokens - token);
-      Arrays.fill(outputs, 0);
-      for (int feature = 0; feature < features; feature += FEATURES) {
-        int height = Math.min(FEATURES, features - feature);
-        Tile.load(sample, features, token, width, feature, height, some);
-        Tile.transpose(some, width, height, tile);
-        for (int i = 0; i < count; i++) {
-          Tile.multiply(rows, i * features + feature, height, tile, width, product);
-          for (int t = 0; t < width; t++) {
-            outputs[i * TOKENS + t] += product[t];
-          }
-        }
-      }
+    Strips strips = new Strips(rows, count, features);
+    for (int token = 0; token < tokens; token += strips.width()) {
+      int width = Math.min(strips.width(), tokens - token);
+      strips.clear();
+      strips.addColumns(sample, token, width);
       for (int i = 0; i < count; i++) {
         for (int t = 0; t < width; t++) {
-          double output = outputs[i * TOKENS + t];
+          double output = strips.products()[i * strips.width() + t];
           sums[i] += output * output;
         }
       }
