@@ -3,6 +3,7 @@ package dev.nibble.runtime.cpu;
 import static dev.nibble.runtime.tensor.shape.Shapes.require;
 
 import dev.nibble.formats.Shape;
+import dev.nibble.formats.quant.ActivationType;
 import dev.nibble.runtime.tensor.AttentionOptions;
 import dev.nibble.runtime.tensor.Binary;
 import dev.nibble.runtime.tensor.Conv2d;
@@ -29,6 +30,7 @@ final class CpuOps implements Ops {
   private final Elementwise elementwise;
   private final Norms norms;
   private final Reductions reductions;
+  private final FakeQuantization fakeQuantization;
   private final Layout layout;
 
   CpuOps(Machine machine, SessionMemory memory, AttentionKernel attention) {
@@ -39,6 +41,7 @@ final class CpuOps implements Ops {
     elementwise = new Elementwise(machine);
     norms = new Norms(machine);
     reductions = new Reductions(machine);
+    fakeQuantization = new FakeQuantization(machine);
     layout = new Layout(machine);
   }
 
@@ -192,6 +195,14 @@ final class CpuOps implements Ops {
   public Tensor affine(Tensor x, float factor, float addend) {
     Tensor out = like(x);
     elementwise.affine(x, factor, addend, CpuBuffer.array(out));
+    return out;
+  }
+
+  @Override
+  public Tensor fakeQuantRows(Tensor x, ActivationType type) {
+    Shapes.requireAxes("fakeQuantRows", x);
+    Tensor out = like(x);
+    fakeQuantization.rows(x, type, CpuBuffer.array(out));
     return out;
   }
 

@@ -4,6 +4,7 @@ import static dev.nibble.runtime.tensor.shape.Shapes.require;
 
 import dev.nibble.formats.DType;
 import dev.nibble.formats.Shape;
+import dev.nibble.formats.quant.ActivationType;
 import dev.nibble.runtime.tensor.AttentionOptions;
 import dev.nibble.runtime.tensor.Binary;
 import dev.nibble.runtime.tensor.Conv2d;
@@ -36,6 +37,7 @@ final class CudaOps implements Ops {
   private final CudaAttention attention;
   private final CudaNorms norms;
   private final CudaElementwise elementwise;
+  private final CudaFakeQuantization fakeQuantization;
   private final CudaLayout layout;
   private final CudaReductions reductions;
 
@@ -46,6 +48,7 @@ final class CudaOps implements Ops {
     attention = new CudaAttention(session);
     norms = new CudaNorms(session);
     elementwise = new CudaElementwise(session);
+    fakeQuantization = new CudaFakeQuantization(session);
     layout = new CudaLayout(session);
     reductions = new CudaReductions(session);
   }
@@ -227,6 +230,22 @@ final class CudaOps implements Ops {
   public Tensor affine(Tensor x, float factor, float addend) {
     Tensor out = memory.make(x.dtype(), x.shape());
     session.affine(x, factor, addend, out);
+    return out;
+  }
+
+  @Override
+  public Tensor fakeQuantRows(Tensor x, ActivationType type) {
+    Shapes.requireAxes("fakeQuantRows", x);
+    Tensor out = memory.make(x.dtype(), x.shape());
+    fakeQuantization.rows(x, type, out);
+    return out;
+  }
+
+  @Override
+  public Tensor scaleInputs(Tensor x, Tensor factor) {
+    BroadcastAxes axes = new BroadcastAxes(Binary.MUL, x.shape(), factor.shape());
+    Tensor out = memory.make(x.dtype(), axes.shape());
+    elementwise.binary(Binary.MUL, axes, x, factor, out);
     return out;
   }
 

@@ -17,6 +17,7 @@ record KernelModules(
     GroupNorm groupNorm,
     Layout layout,
     Kernel embedding,
+    Kernel fakeQuantRows,
     Reduce reduce,
     Conv conv,
     Weights weights,
@@ -176,6 +177,7 @@ record KernelModules(
             layout.kernel("permute"),
             layout.kernel("upsample_nearest2x")),
         KernelModule.load(device, "embedding").kernel("embedding"),
+        KernelModule.load(device, "fake_quant").kernel("fake_quant_rows"),
         new Reduce(
             reduce.kernel("reduce_sums"),
             reduce.kernel("reduce_total"),

@@ -18,7 +18,7 @@ public record TimestepEmbedding(Linear first, Linear second) {
   /// @param time already scaled, 0 to 1000
   public Tensor apply(float time, Ops ops) {
     try (Region region = ops.region()) {
-      int width = first.weight().inFeatures();
+      int width = first.weight().matrix().inFeatures();
       Tensor waves = ops.fromHost(sinusoids(time, width), 1, width);
       Tensor hidden = ops.unary(Unary.SILU, first.apply(waves, ops));
       return region.keep(second.apply(hidden, ops));

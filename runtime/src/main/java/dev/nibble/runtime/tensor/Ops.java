@@ -1,5 +1,6 @@
 package dev.nibble.runtime.tensor;
 
+import dev.nibble.formats.quant.ActivationType;
 import java.util.List;
 import java.util.Optional;
 
@@ -87,6 +88,14 @@ public interface Ops extends AutoCloseable {
   /// `x · factor + addend`, rounded twice.
   Tensor affine(Tensor x, float factor, float addend);
 
+  /// Each row as a layer with 8-bit inputs sees it: `round(x / s) · s` with `s = max|x| / largest`,
+  /// in float32. Rounded is to the nearest number of the type, ties to even, nothing beyond its
+  /// largest; a row of zeros stays. Numbers are finite. What vLLM computes for weights and
+  /// activations of 8 bits, up to the order of sums.
+  ///
+  /// @param x `[..., D]`
+  Tensor fakeQuantRows(Tensor x, ActivationType type);
+
   /// Rotates pairs of elements of each head: `(a, b)` to `(a cos - b sin, a sin + b cos)`.
   ///
   /// @param x `[B, T, H, D]`
@@ -138,6 +147,15 @@ public interface Ops extends AutoCloseable {
 
   default Tensor div(Tensor a, Tensor b) {
     return binary(Binary.DIV, a, b);
+  }
+
+  /// `x · factor` over the last axis, in the type of x: what a linear layer with an input scale
+  /// multiplies with.
+  ///
+  /// @param x `[..., D]`
+  /// @param factor `[D]`
+  default Tensor scaleInputs(Tensor x, Tensor factor) {
+    return mul(x, factor);
   }
 
   /// Euclidean norm of all elements.

@@ -6,6 +6,13 @@ import dev.nibble.formats.FormatException;
 import dev.nibble.formats.OpenModel;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.TensorInfo;
+import dev.nibble.formats.diffusers.ActivationRules;
+import dev.nibble.formats.internal.simd.FloatReader;
+import dev.nibble.formats.quant.ActivationType;
+import dev.nibble.formats.quant.Part;
+import dev.nibble.formats.quant.QuantizedTensor;
+import dev.nibble.formats.quant.SvdQuant;
+import dev.nibble.formats.quant.storage.CompressedTensorsStorage;
 import dev.nibble.formats.quant.storage.LogicalTensor;
 import dev.nibble.runtime.tensor.LinearWeight;
 import dev.nibble.runtime.tensor.Tensor;
@@ -38,6 +45,7 @@ public final class ComponentWeights implements AutoCloseable {
   private final OpenModel model;
   private final StoredWeights stored;
   private final WeightStore store;
+  private final ActivationRules activations;
   private final Arena converted = Arena.ofShared();
   private LongConsumer onLoad = _ -> {};
 
@@ -50,6 +58,7 @@ public final class ComponentWeights implements AutoCloseable {
     this.model = model;
     this.stored = new StoredWeights(path, model);
     this.store = store;
+    this.activations = model.config().map(ActivationRules::of).orElse(ActivationRules.NONE);
   }
 
   /// Opens a component's directory, safetensors or GGUF file, or shard index.
@@ -113,7 +122,13 @@ public final class ComponentWeights implements AutoCloseable {
           }
         }
         case LogicalTensor.Quantized quantized ->
-            counts.merge(quantized.tensor().scheme().id(), 1, Integer::sum);
+            counts.merge(
+                quantized.tensor().scheme().id()
+                    + activations(quantized)
+                        .map(type -> " (inputs " + type.label() + ")")
+                        .orElse(""),
+                1,
+                Integer::sum);
       }
     }
     String stored =
@@ -137,7 +152,64 @@ public final class ComponentWeights implements AutoCloseable {
     return has(name) ? Optional.of(tensor(name, dims)) : Optional.empty();
   }
 
-  /// The weight of a linear layer or the table of an embedding, `[out, in]`.
+  /// The weight of a linear layer, `[out, in]`, with what the checkpoint sets around it.
+  public LayerWeight layer(String name, long out, long in) {
+    Stored found = expect(name, out, in);
+    WeightSource source = stored.source(found);
+    LayerWeight weight =
+        source instanceof WeightSource.Quantized(QuantizedTensor tensor)
+                && tensor.scheme() instanceof SvdQuant scheme
+            ? branched(name, scheme, tensor)
+            : new LayerWeight(
+                store.linear(name, source),
+                Optional.empty(),
+                Optional.empty(),
+                activations(found.tensor()));
+    onLoad.accept(found.bytes());
+    return weight;
+  }
+
+  /// The residual in its own scheme, which kernels read, and the branch dense.
+  private LayerWeight branched(String name, SvdQuant scheme, QuantizedTensor tensor) {
+    LinearWeight residual = store.linear(name, new WeightSource.Quantized(scheme.residual(tensor)));
+    Optional<LowRankBranch> branch =
+        scheme.rank() == 0
+            ? Optional.empty()
+            : Optional.of(
+                new LowRankBranch(
+                    factor(name, tensor, Part.LOW_RANK_DOWN, scheme.rank(), tensor.shape().dim(1)),
+                    factor(name, tensor, Part.LOW_RANK_UP, tensor.shape().dim(0), scheme.rank())));
+    return new LayerWeight(residual, inputFactor(tensor), branch, Optional.empty());
+  }
+
+  private LinearWeight factor(
+      String name, QuantizedTensor tensor, Part part, long rows, long columns) {
+    return store.linear(
+        name + " (" + part + ")",
+        new WeightSource.Dense(tensor.part(part), DType.BF16, Shape.of(rows, columns)));
+  }
+
+  /// Empty where it would change nothing.
+  private Optional<Tensor> inputFactor(QuantizedTensor tensor) {
+    float[] factor = new float[Math.toIntExact(tensor.shape().dim(1))];
+    FloatReader.of(DType.F32).read(tensor.part(Part.INPUT_SCALE), 0, factor, factor.length);
+    boolean isOne = true;
+    for (int i = 0; i < factor.length; i++) {
+      isOne &= factor[i] == 1;
+      factor[i] = 1 / factor[i];
+    }
+    return isOne ? Optional.empty() : Optional.of(store.tensor(factor, factor.length));
+  }
+
+  /// What a layer's inputs are rounded to, by the name that its file has for it.
+  private Optional<ActivationType> activations(LogicalTensor tensor) {
+    return tensor instanceof LogicalTensor.Quantized weight
+            && weight.storage() instanceof CompressedTensorsStorage
+        ? activations.of(weight.name().substring(0, weight.name().lastIndexOf('.')))
+        : Optional.empty();
+  }
+
+  /// A matrix as one, whatever stands beside it in the checkpoint: the table of an embedding.
   public LinearWeight linear(String name, long out, long in) {
     Stored stored = expect(name, out, in);
     LinearWeight weight = store.linear(name, this.stored.source(stored));

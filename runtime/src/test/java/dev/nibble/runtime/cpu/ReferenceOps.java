@@ -2,6 +2,9 @@ package dev.nibble.runtime.cpu;
 
 import dev.nibble.formats.DType;
 import dev.nibble.formats.Shape;
+import dev.nibble.formats.internal.simd.FloatReader;
+import dev.nibble.formats.internal.simd.FloatWriter;
+import dev.nibble.formats.quant.ActivationType;
 import dev.nibble.formats.quant.DecodeScratch;
 import dev.nibble.runtime.tensor.AttentionBias;
 import dev.nibble.runtime.tensor.AttentionOptions;
@@ -14,6 +17,7 @@ import dev.nibble.runtime.tensor.Region;
 import dev.nibble.runtime.tensor.RopeTable;
 import dev.nibble.runtime.tensor.Tensor;
 import dev.nibble.runtime.tensor.Unary;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.Collections;
@@ -558,6 +562,34 @@ final class ReferenceOps implements Ops {
       }
     }
     return make(out, x.dim(0), 2L * height, 2L * width, channels);
+  }
+
+  @Override
+  public Tensor fakeQuantRows(Tensor x, ActivationType type) {
+    float[] out = toHost(x);
+    int d = x.dim(-1);
+    for (int begin = 0; begin < out.length; begin += d) {
+      float most = 0;
+      for (int i = begin; i < begin + d; i++) {
+        most = Math.max(most, Math.abs(out[i]));
+      }
+      float scale = most / (type == ActivationType.INT8 ? 127 : 448);
+      for (int i = begin; i < begin + d && scale > 0; i++) {
+        float code = out[i] / scale;
+        float rounded = type == ActivationType.INT8 ? (float) Math.rint(code) : throughFp8(code);
+        out[i] = rounded * scale;
+      }
+    }
+    return make(out, dims(x));
+  }
+
+  /// By way of the bytes.
+  private static float throughFp8(float value) {
+    float[] one = {Math.clamp(value, -448, 448)};
+    MemorySegment bytes = MemorySegment.ofArray(new byte[1]);
+    FloatWriter.of(DType.F8_E4M3).write(one, 1, bytes, 0);
+    FloatReader.of(DType.F8_E4M3).read(bytes, 0, one, 1);
+    return one[0];
   }
 
   @Override

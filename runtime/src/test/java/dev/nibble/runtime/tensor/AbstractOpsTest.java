@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.nibble.formats.DType;
+import dev.nibble.formats.quant.ActivationType;
 import dev.nibble.formats.quant.QuantSchemes;
 import java.util.Arrays;
 import java.util.List;
@@ -310,6 +311,35 @@ public abstract class AbstractOpsTest extends AbstractFusedOpsTest {
     sides.expect(2e-5, side -> side.ops().layerNorm(side.random(1, rows, d), 1e-6f));
     sides.expect(2e-5, side -> side.ops().rowNorm(side.random(1, rows, d)));
     sides.expect(2e-6, side -> side.ops().rowMeanAbs(side.random(1, rows, d)));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1,1", "3,7", "64,64", "5,192", "2,3840", "300,65"})
+  void fakeQuantRows(int rows, int d) {
+    for (ActivationType type : ActivationType.values()) {
+      sides.expect(0, side -> side.ops().fakeQuantRows(side.random(1, 2, rows, d), type));
+    }
+  }
+
+  /// A row of zeros stays, a row is not scaled by its neighbour's largest number, and numbers down
+  /// to the denormal ones of the type are there.
+  @Test
+  void fakeQuantRowsOfUnlikeRows() {
+    float[] values = new float[3 * 40];
+    for (int i = 0; i < 40; i++) {
+      values[i] = (float) Math.scalb(i % 2 == 0 ? 1.0 : -1.5, -i);
+      values[80 + i] = 1000f * (i - 20);
+    }
+    for (ActivationType type : ActivationType.values()) {
+      sides.expect(0, side -> side.ops().fakeQuantRows(side.ops().fromHost(values, 3, 40), type));
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1,1", "3,7", "64,64", "5,192"})
+  void scaleInputs(int rows, int d) {
+    sides.expect(
+        1e-6, side -> side.ops().scaleInputs(side.random(1, 2, rows, d), side.vector(2, d)));
   }
 
   @ParameterizedTest

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.nibble.runtime.nn;
+
+import org.jspecify.annotations.NullMarked;
