@@ -55,7 +55,10 @@ final class StatisticsReader {
   private TensorInfo tensor(String name, DType dtype, Shape shape) {
     TensorInfo tensor = tensor(name);
     if (tensor.dtype() != dtype || !tensor.shape().equals(shape)) {
-      throw fault(name, "%s %s".formatted(dtype, shape), tensor.dtype() + " " + tensor.shape());
+      throw fault(
+          name,
+          "%s of shape %s".formatted(dtype, shape),
+          "%s of %s".formatted(tensor.dtype(), tensor.shape()));
     }
     return tensor;
   }
@@ -118,7 +121,7 @@ final class StatisticsReader {
       throw fault(
           name,
           "F32 rows of %d numbers, at most %d of them".formatted(features, count),
-          tensor.dtype() + " " + shape);
+          "%s of %s".formatted(tensor.dtype(), shape));
     }
     return tensor;
   }

@@ -192,10 +192,12 @@ class CalibrationFileTest {
         damage("'guidance' as a number from 0", parts -> parts.metadata.put("guidance", "NaN")),
         damage("'a.q.count': expected statistics of every", parts -> parts.remove("a.q.count")),
         damage("'a.o.sample': expected statistics of every", parts -> parts.remove("a.o.sample")),
-        damage("I64 [1], found F64", parts -> parts.put("a.q.count", DType.F64, Shape.of(1), 4)),
+        damage(
+            "I64 of shape 1, found F64 of 1",
+            parts -> parts.put("a.q.count", DType.F64, Shape.of(1), 4)),
         damage("1 or more, found 0", parts -> parts.put("a.q.count", DType.I64, Shape.of(1), 0)),
         damage(
-            "expected F64 [3], found F64 [2]",
+            "expected F64 of shape 3, found F64 of 2",
             parts -> parts.put("a.o.abs_sum", DType.F64, Shape.of(2), 1, 1)),
         damage("found NaN of feature 1", parts -> value(parts, "a.q.abs_sum", 1, Double.NaN)),
         damage(
@@ -205,7 +207,7 @@ class CalibrationFileTest {
         damage("found NaN of feature 2", parts -> value(parts, "a.o.hessian", 8, Double.NaN)),
         damage("found -2.0 of feature 0", parts -> value(parts, "a.o.hessian", 0, -2)),
         damage(
-            "expected F32 [3, 3]",
+            "expected F32 of shape 3x3, found F32 of 9",
             parts -> parts.put("a.o.hessian", DType.F32, Shape.of(9), new double[9])),
         damage(
             "F32 rows of 2 numbers, at most 4",
