@@ -11,8 +11,7 @@ import java.util.OptionalInt;
 /// @param gptq choose codes by GPTQ; empty: round to nearest
 /// @param awq scale each input by AWQ's search
 /// @param rank of the branch beside each weight (SVDQuant); empty for none
-public record Calibration(
-    Path stats, Optional<GptqOptions> gptq, boolean awq, OptionalInt rank) {
+public record Calibration(Path stats, Optional<GptqOptions> gptq, boolean awq, OptionalInt rank) {
   public Calibration {
     if (gptq.isEmpty() && !awq && rank.isEmpty()) {
       throw new IllegalArgumentException("statistics that nothing uses");

@@ -106,10 +106,12 @@ public final class Planner {
     }
     Optional<CalibrationPlanner> calibration =
         request.calibration().isPresent()
-            ? Optional.of(CalibrationPlanner.open(request.calibration().get(), source))
+            ? Optional.of(
+                CalibrationPlanner.open(
+                    request.calibration().get(), request, source, model.family()))
             : Optional.empty();
     Layers decided = new Layers(new LayerDecisions(source, model, rules, request).decide());
-    Layers layers = calibration.map(planner -> planner.schemes(decided)).orElse(decided);
+    Layers layers = calibration.isPresent() ? calibration.get().schemes(decided) : decided;
     return new Draft(request, source, model, target, rules, layers, calibration, notes);
   }
 
@@ -209,25 +211,25 @@ public final class Planner {
   private static int calibrated(List<TensorPlan> tensors) {
     return (int)
         tensors.stream()
-            .filter(plan -> plan instanceof TensorPlan.Quantize weight
-                && weight.calibrated().isPresent())
+            .filter(plan ->
+                plan instanceof TensorPlan.Quantize weight && weight.calibrated().isPresent())
             .count();
   }
 
   private static List<TensorPlan> tensors(
-      Draft draft,
-      List<Decision> decisions,
-      Function<Decision.Quantize, QuantStorage> storages) {
+      Draft draft, List<Decision> decisions, Function<Decision.Quantize, QuantStorage> storages) {
     List<TensorPlan> tensors = new ArrayList<>();
     for (Decision decision : decisions) {
       tensors.add(
           switch (decision) {
-            case Decision.Keep keep -> kept(keep, draft.request().keptDtype());
+            case Decision.Keep keep -> kept(keep, draft);
             case Decision.Cast cast -> TensorPlan.in(cast.target(), cast.tensor(), cast.reason());
             case Decision.Quantize weight -> {
               QuantStorage storage = storages.apply(weight);
               yield quantized(
-                  weight, storage, draft.calibration().flatMap(planner -> planner.of(weight, storage)));
+                  weight,
+                  storage,
+                  draft.calibration().flatMap(planner -> planner.of(weight, storage)));
             }
           });
     }
@@ -242,6 +244,7 @@ public final class Planner {
           switch (tensor) {
             case TensorPlan.Keep keep -> List.of(keep.source().name());
             case TensorPlan.Cast cast -> List.of(cast.source().name());
+            case TensorPlan.Rescale scaled -> List.of(scaled.source().name());
             case TensorPlan.Quantize weight ->
                 weight.stored().stream().map(StoredTensor::name).toList();
           };
@@ -257,10 +260,17 @@ public final class Planner {
     }
   }
 
-  private static TensorPlan kept(Decision.Keep keep, Optional<DType> dtype) {
+  private static TensorPlan kept(Decision.Keep keep, Draft draft) {
     SourceTensor tensor = keep.tensor();
-    DType target = dtype.filter(_ -> tensor.dtype().isQuantizable()).orElse(tensor.dtype());
-    return TensorPlan.in(target, tensor, keep.reason());
+    DType target =
+        draft
+            .request()
+            .keptDtype()
+            .filter(_ -> tensor.dtype().isQuantizable())
+            .orElse(tensor.dtype());
+    return draft.calibration().filter(planner -> planner.isRescaled(tensor.name())).isPresent()
+        ? new TensorPlan.Rescale(tensor, target, keep.reason() + ", absorbs input scales")
+        : TensorPlan.in(target, tensor, keep.reason());
   }
 
   private static TensorPlan quantized(

@@ -53,6 +53,20 @@ public sealed interface TensorPlan {
     }
   }
 
+  /// Kept in its type with some of its rows multiplied, so that it yields what layers with scaled
+  /// weights want.
+  record Rescale(SourceTensor source, DType target, String reason) implements TensorPlan {
+    @Override
+    public long bytesOut() {
+      return target.byteSize(source.shape().elements());
+    }
+
+    @Override
+    public String scheme() {
+      return "scaled:" + target;
+    }
+  }
+
   /// Quantized, into one or more stored tensors.
   ///
   /// @param calibrated how statistics decide its codes; empty: each is rounded to nearest

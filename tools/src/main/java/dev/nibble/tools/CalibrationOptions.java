@@ -96,11 +96,10 @@ final class CalibrationOptions {
 
   private GptqOptions gptqOptions() {
     double damping = damp.orElse(GptqOptions.DEFAULT.damping());
-    if (!(damping > 0 && damping < 1)) {
-      throw wrong("--damp takes a number between 0 and 1, not " + damping);
+    if (!(damping > 0 && damping <= 1)) {
+      throw wrong("--damp takes a number above 0, at most 1, not " + damping);
     }
-    return new GptqOptions(
-        damping, actOrder, staticGroups, GptqOptions.DEFAULT.blockColumns());
+    return new GptqOptions(damping, actOrder, staticGroups);
   }
 
   private int requireRank(int wanted) {

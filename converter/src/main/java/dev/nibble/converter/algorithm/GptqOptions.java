@@ -20,6 +20,6 @@ public record GptqOptions(double damping, boolean actOrder, boolean staticGroups
 
   /// These options with every group fitted beforehand.
   public GptqOptions withStaticGroups() {
-    return new GptqOptions(damping, actOrder, true, blockColumns);
+    return new GptqOptions(damping, actOrder, true);
   }
 }

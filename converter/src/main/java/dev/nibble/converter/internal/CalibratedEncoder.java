@@ -38,11 +38,13 @@ final class CalibratedEncoder implements WeightEncoder {
   /// @param quantizer chooses the codes of what the branch leaves
   /// @param branch scales the input, and takes its part of the weight; empty for neither
   /// @param storesBranch whether the branch is stored with the weight
+  /// @param editor what becomes of the rows first, for the scales of later layers
   /// @param output measures what becomes of the layer's output
   record Preparation(
       RowQuantizer quantizer,
       Optional<SvdBranch> branch,
       boolean storesBranch,
+      RowEditor editor,
       OutputErrors output) {}
 
   CalibratedEncoder(
@@ -67,8 +69,8 @@ final class CalibratedEncoder implements WeightEncoder {
 
   @Override
   public void survey(long begin, long count, MemorySegment slice) {
-    float[] values = new float[Math.toIntExact(count)];
-    reader.read(slice, 0, values, values.length);
+    float[] values = read(begin, count, slice);
+    preparation.output().survey(Math.toIntExact(begin / columns), values.length / columns, values);
     preparation.branch().ifPresent(branch -> branch.toResidual(begin, values, 0, values.length));
     grid.survey(begin / columns, values.length / columns, values);
   }
@@ -79,9 +81,10 @@ final class CalibratedEncoder implements WeightEncoder {
     int length = Math.toIntExact(count);
     int rows = length / columns;
     int firstRow = Math.toIntExact(begin / columns);
-    float[] weight = new float[length];
-    reader.read(slice, 0, weight, length);
-    tellNonFinite(begin, weight);
+    float[] weight = read(begin, count, slice);
+    if (tellNonFinite(begin, weight)) {
+      return;
+    }
     float[] values = weight.clone();
     preparation.branch().ifPresent(branch -> branch.toResidual(begin, values, 0, length));
     byte[] chosen = new byte[length];
@@ -92,21 +95,30 @@ final class CalibratedEncoder implements WeightEncoder {
     preparation.output().add(firstRow, rows, weight, values);
   }
 
+  private float[] read(long begin, long count, MemorySegment slice) {
+    float[] values = new float[Math.toIntExact(count)];
+    reader.read(slice, 0, values, values.length);
+    preparation.editor().apply(begin, columns, values, values.length);
+    return values;
+  }
+
   /// Once all rows have been surveyed, whichever thread comes first.
   private synchronized void endSurvey() {
     if (!isSurveyed) {
       grid.surveyed();
+      preparation.output().surveyed();
       isSurveyed = true;
     }
   }
 
-  private void tellNonFinite(long begin, float[] values) {
+  private boolean tellNonFinite(long begin, float[] values) {
     for (int i = 0; i < values.length; i++) {
       if (!Float.isFinite(values[i])) {
         nonFinite.accumulateAndGet(begin + i, Math::min);
-        return;
+        return true;
       }
     }
+    return false;
   }
 
   @Override

@@ -1,11 +1,13 @@
 package dev.nibble.converter.internal;
 
+import dev.nibble.converter.CalibrationResult;
 import dev.nibble.converter.ConversionException;
 import dev.nibble.converter.TensorPlan;
 import dev.nibble.formats.Checkpoint;
 import dev.nibble.formats.CheckpointWriter;
 import dev.nibble.formats.DType;
 import dev.nibble.formats.NibbleException;
+import dev.nibble.formats.OpenModel;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.Text;
 import dev.nibble.formats.gguf.ImportanceMatrix;
@@ -19,6 +21,7 @@ import dev.nibble.formats.quant.WeightEncoder;
 import dev.nibble.formats.quant.storage.StoredTensor;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -52,6 +55,7 @@ final class QuantizeSink implements Sink {
       long bytesOut,
       Optional<CalibrationResult> calibration) {}
 
+  private final OpenModel model;
   private final Checkpoint source;
   private final TensorPlan.Quantize plan;
   private final CheckpointWriter target;
@@ -59,11 +63,13 @@ final class QuantizeSink implements Sink {
   private final PartLayout layout;
   private StatisticsPool.@Nullable Lease lease;
   private @Nullable WeightEncoder encoder;
+  private Calibrator.@Nullable Prepared prepared;
   private @Nullable MemorySegment collected;
 
   QuantizeSink(
-      Checkpoint source, TensorPlan.Quantize plan, CheckpointWriter target, Context context) {
-    this.source = source;
+      OpenModel model, TensorPlan.Quantize plan, CheckpointWriter target, Context context) {
+    this.model = model;
+    this.source = model.checkpoint();
     this.plan = plan;
     this.target = target;
     this.context = context;
@@ -72,7 +78,10 @@ final class QuantizeSink implements Sink {
 
   @Override
   public long alignment() {
-    return layout.sliceAlignment(plan.quantScheme(), plan.source().shape());
+    long alignment = layout.sliceAlignment(plan.quantScheme(), plan.source().shape());
+    return plan.calibrated().isPresent()
+        ? TensorJob.leastCommonMultiple(alignment, plan.source().shape().last())
+        : alignment;
   }
 
   @Override
@@ -84,13 +93,21 @@ final class QuantizeSink implements Sink {
   public void start() {
     StatisticsPool.Lease memory = context.statistics().lease();
     lease = memory;
+    encoder = encoder(memory);
+    collected = layout.isInOrder() ? null : memory.allocate(codeBytes(), Integer.BYTES);
+  }
+
+  private WeightEncoder encoder(SegmentAllocator memory) {
     Shape shape = plan.source().shape();
     DType dtype = plan.source().dtype();
-    encoder =
-        plan.quantScheme() instanceof GgmlBlock block
-            ? block.encoder(shape, dtype, memory, importance(block, shape))
-            : plan.quantScheme().encoder(shape, dtype, memory);
-    collected = layout.isInOrder() ? null : memory.allocate(codeBytes(), Integer.BYTES);
+    if (plan.calibrated().isPresent()) {
+      prepared =
+          context.calibrator().orElseThrow().prepare(plan, plan.calibrated().get(), model, memory);
+      return prepared.encoder();
+    }
+    return plan.quantScheme() instanceof GgmlBlock block
+        ? block.encoder(shape, dtype, memory, importance(block, shape))
+        : plan.quantScheme().encoder(shape, dtype, memory);
   }
 
   /// Of the whole weight.
@@ -174,10 +191,13 @@ final class QuantizeSink implements Sink {
     for (StoredTensor stored : plan.stored()) {
       bytesOut += store(stored, parts);
     }
-    context.result().accept(new Result(plan, running.error(), bytesOut));
+    Optional<CalibrationResult> calibration =
+        Optional.ofNullable(prepared).map(Calibrator.Prepared::result);
+    context.result().accept(new Result(plan, running.error(), bytesOut, calibration));
     // After a failure the pool gives back what this lease holds.
     started(lease).close();
     encoder = null;
+    prepared = null;
     collected = null;
     lease = null;
   }

@@ -35,8 +35,7 @@ record SampleEnergy(MemorySegment sample, int tokens, int features) implements O
       strips.clear();
       strips.addColumns(rows, column, width);
       for (int i = 0; i < features; i++) {
-        System.arraycopy(
-            strips.products(), i * strips.width(), gram, i * features + column, width);
+        System.arraycopy(strips.products(), i * strips.width(), gram, i * features + column, width);
       }
     }
     return new GramEnergy(MemorySegment.ofArray(gram), features, tokens);
