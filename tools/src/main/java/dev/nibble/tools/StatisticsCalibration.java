@@ -73,7 +73,8 @@ record StatisticsCalibration(Session session, CalibrationJob job, StatisticsOpti
     return new StatisticsRequest(
         job.texts(),
         job.seed(),
-        job.steps().orElse(defaults.steps()),
+        // What encodes a text runs before the first step.
+        job.steps().orElse(wishes.component().equals("text_encoder") ? 1 : defaults.steps()),
         job.guidance().orElse(defaults.guidance()),
         job.size().map(PictureSize::width).orElse(defaults.width()),
         job.size().map(PictureSize::height).orElse(defaults.height()),

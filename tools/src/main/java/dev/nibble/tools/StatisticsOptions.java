@@ -21,7 +21,9 @@ final class StatisticsOptions {
       names = "--component",
       order = 9,
       paramLabel = "NAME",
-      description = "X.safetensors: whose layers to record, transformer (default) or text_encoder.")
+      description =
+          "X.safetensors: whose layers to record, transformer (default) or text_encoder (for which"
+              + " one step is enough, and the default).")
   private Optional<String> component = Optional.empty();
 
   @Option(

@@ -26,6 +26,7 @@ import java.util.function.UnaryOperator;
 /// all prompts as the bound on memory lets in, in the order in which the model uses the inputs, and
 /// the others in further passes. For one thread.
 public final class CalibrationRecorder implements UnaryOperator<Backend> {
+  private final InputListener listener = new Listener();
   private final String component;
   private final int samples;
   private final boolean hessians;
@@ -81,7 +82,7 @@ public final class CalibrationRecorder implements UnaryOperator<Backend> {
       throw new IllegalStateException("a recorder is of one pipeline");
     }
     backend = Optional.of(inner);
-    return new RecordingBackend(inner, component, this);
+    return new RecordingBackend(inner, component, listener);
   }
 
   /// Every layer by its module path, in the order in which the model runs them.
@@ -136,10 +137,22 @@ public final class CalibrationRecorder implements UnaryOperator<Backend> {
     mode = Mode.OFF;
   }
 
-  /// Records the input of a layer that is about to run.
-  ///
-  /// @param session that computes it
-  void record(NamedWeight weight, Tensor x, Ops session) {
+  /// What the backend in front of the model tells.
+  private final class Listener implements InputListener {
+    @Override
+    public void see(NamedWeight weight, Tensor x, Ops session) {
+      record(weight, x, session);
+    }
+
+    @Override
+    public void close() {
+      stop();
+      ops.ifPresent(Ops::close);
+      ops = Optional.empty();
+    }
+  }
+
+  private void record(NamedWeight weight, Tensor x, Ops session) {
     if (mode == Mode.OFF || x.elements() == 0) {
       return;
     }
@@ -254,12 +267,5 @@ public final class CalibrationRecorder implements UnaryOperator<Backend> {
       ops = Optional.of(backend().newOps("calibration"));
     }
     return ops.get();
-  }
-
-  /// The backend closes.
-  void close() {
-    mode = Mode.OFF;
-    ops.ifPresent(Ops::close);
-    ops = Optional.empty();
   }
 }

@@ -5,8 +5,8 @@ import dev.nibble.runtime.tensor.Backend;
 import dev.nibble.runtime.tensor.Ops;
 import dev.nibble.runtime.tensor.WeightStore;
 
-/// A backend that shows a recorder the inputs of one component's layers.
-record RecordingBackend(Backend backend, String component, CalibrationRecorder recorder)
+/// A backend that shows a listener the inputs of one component's layers.
+record RecordingBackend(Backend backend, String component, InputListener listener)
     implements Backend {
   @Override
   public String description() {
@@ -21,7 +21,7 @@ record RecordingBackend(Backend backend, String component, CalibrationRecorder r
 
   @Override
   public Ops newOps(String owner, AttentionBackend attention) {
-    return new RecordingOps(backend.newOps(owner, attention), recorder);
+    return new RecordingOps(backend.newOps(owner, attention), listener);
   }
 
   @Override
@@ -36,7 +36,7 @@ record RecordingBackend(Backend backend, String component, CalibrationRecorder r
 
   @Override
   public void close() {
-    recorder.close();
+    listener.close();
     backend.close();
   }
 }

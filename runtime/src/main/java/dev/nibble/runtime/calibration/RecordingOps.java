@@ -12,9 +12,9 @@ import dev.nibble.runtime.tensor.Unary;
 import java.util.List;
 import java.util.Optional;
 
-/// Operations whose products with a {@link NamedWeight} are shown to a recorder before they are
+/// Operations whose products with a {@link NamedWeight} are shown to a listener before they are
 /// computed. All else, fused operations included, goes to the backend's own.
-record RecordingOps(Ops ops, CalibrationRecorder recorder) implements Ops {
+record RecordingOps(Ops ops, InputListener listener) implements Ops {
   @Override
   public Region region() {
     return ops.region();
@@ -43,7 +43,7 @@ record RecordingOps(Ops ops, CalibrationRecorder recorder) implements Ops {
   @Override
   public Tensor linear(Tensor x, LinearWeight weight, Optional<Tensor> bias) {
     if (weight instanceof NamedWeight named) {
-      recorder.record(named, x, ops);
+      listener.see(named, x, ops);
     }
     return ops.linear(x, NamedWeight.bare(weight), bias);
   }
