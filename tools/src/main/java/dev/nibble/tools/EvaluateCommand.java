@@ -11,14 +11,16 @@ import dev.nibble.tools.report.Evaluation;
 import dev.nibble.tools.report.EvaluationHtml;
 import dev.nibble.tools.report.EvaluationJson;
 import dev.nibble.tools.report.EvaluationPrinter;
+import dev.nibble.tools.report.LayerErrors;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
+import java.util.SequencedMap;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -76,6 +78,15 @@ final class EvaluateCommand implements Callable<Integer> {
           "A transformer to measure, as quantize wrote it, and its name in the report. Repeat;"
               + " ratios are to the first.")
   private List<String> variants = new ArrayList<>();
+
+  @Option(
+      names = "--layers",
+      order = 2,
+      paramLabel = "NAME=JSON",
+      description =
+          "What quantize --stats --json printed of this variant: its layers' output errors go into"
+              + " the report, too.")
+  private List<String> layers = new ArrayList<>();
 
   @Option(
       names = "--steps",
@@ -167,23 +178,44 @@ final class EvaluateCommand implements Callable<Integer> {
     }
   }
 
-  private List<Candidate> candidates() {
+  private List<Candidate> candidates() throws IOException {
+    SequencedMap<String, String> paths = named("--variant", variants);
+    require(
+        !paths.containsKey(EvaluationRun.REFERENCE),
+        "--variant %s=...: the pipeline itself has this name: choose another"
+            .formatted(EvaluationRun.REFERENCE));
+    SequencedMap<String, String> reports = named("--layers", layers);
+    for (String name : reports.keySet()) {
+      require(paths.containsKey(name), "--layers " + name + "=...: no --variant has this name");
+    }
     List<Candidate> candidates = new ArrayList<>();
-    Set<String> names = new HashSet<>(Set.of(EvaluationRun.REFERENCE));
-    for (String variant : variants) {
-      int sign = variant.indexOf('=');
-      require(
-          sign > 0 && !variant.substring(sign + 1).isBlank(),
-          "--variant takes NAME=PATH, such as nf4=Z-Image-nf4, not " + variant);
-      String name = variant.substring(0, sign);
-      require(
-          names.add(name),
-          name.equals(EvaluationRun.REFERENCE)
-              ? "--variant " + variant + ": the pipeline itself has this name: choose another"
-              : "--variant " + name + " is given twice: give each a name of its own");
-      candidates.add(new Candidate(name, existing(variant.substring(sign + 1)), Optional.empty()));
+    for (Map.Entry<String, String> variant : paths.entrySet()) {
+      Optional<String> report = Optional.ofNullable(reports.get(variant.getKey()));
+      candidates.add(
+          new Candidate(
+              variant.getKey(),
+              existing(variant.getValue()),
+              report.isPresent()
+                  ? Optional.of(LayerErrors.read(Path.of(report.get())))
+                  : Optional.empty()));
     }
     return candidates;
+  }
+
+  /// The values of an option that takes `NAME=VALUE`, by name.
+  private SequencedMap<String, String> named(String option, List<String> given) {
+    SequencedMap<String, String> values = new LinkedHashMap<>();
+    for (String text : given) {
+      int sign = text.indexOf('=');
+      require(
+          sign > 0 && !text.substring(sign + 1).isBlank(),
+          "%s takes NAME=PATH, such as nf4=Z-Image-nf4, not %s".formatted(option, text));
+      String name = text.substring(0, sign);
+      require(
+          values.putIfAbsent(name, text.substring(sign + 1)) == null,
+          "%s %s is given twice: give each a name of its own".formatted(option, name));
+    }
+    return values;
   }
 
   private static Path existing(String variant) {

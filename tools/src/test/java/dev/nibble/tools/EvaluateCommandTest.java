@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Base64;
+import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
 import java.util.regex.Matcher;
@@ -52,11 +53,12 @@ class EvaluateCommandTest {
                 MODEL,
                 "--prompts",
                 prompts("red apple\n\nrocket\n"),
-                "--steps",
-                "2",
                 "--seed",
                 "1000"));
     words.addAll(List.of(more));
+    if (!words.contains("--steps")) {
+      words.addAll(List.of("--steps", "2"));
+    }
     return CommandRun.of(words.toArray());
   }
 
@@ -198,15 +200,47 @@ class EvaluateCommandTest {
     assertTrue(lines.get(0).startsWith("variant"), run.out());
     assertTrue(lines.get(1).startsWith("reference"), run.out());
     assertTrue(lines.get(1).endsWith("bf16 x 102"), run.out());
-    String first = lines.stream().filter(line -> line.startsWith("nf4")).toList().getLast();
-    String second = lines.stream().filter(line -> line.startsWith("again")).toList().getLast();
-    assertTrue(first.contains("1.000"), run.out());
-    assertEquals(
-        first.replaceFirst("nf4 +", ""),
-        second.replace("0/2", "-").replaceFirst("again +", "").replaceAll(" +- +", "       -  "),
-        run.out());
+    List<String> first = words(lines, "nf4");
+    List<String> second = words(lines, "again");
+    assertEquals("1.000", first.get(2));
+    assertEquals("-", first.get(3));
+    assertEquals("0/2", second.get(3));
+    assertEquals(first.subList(4, first.size()), second.subList(4, second.size()), run.out());
+    assertEquals(first.subList(1, 3), second.subList(1, 3), run.out());
     assertTrue(run.out().contains("again is as large as nf4 to the byte"), run.out());
     assertTrue(run.out().contains("2 prompts, seeds 1000 to 1001, 2 steps"), run.out());
+  }
+
+  /// The last line that begins so.
+  private static List<String> words(List<String> lines, String name) {
+    String line = lines.stream().filter(each -> each.startsWith(name + " ")).toList().getLast();
+    return List.of(line.split(" +"));
+  }
+
+  @Test
+  void errorsOfLayersComeFromTheConversionsReport() throws Exception {
+    Path report =
+        Files.writeString(
+            folder.resolve("nf4.json"),
+            """
+            {"tensors": [
+              {"name": "layers.0.a.weight", "output_error": 0.002, "output_error_rtn": 0.004},
+              {"name": "layers.0.b.bias", "bytes_in": 4}]}\
+            """);
+    CommandRun run =
+        evaluate("--variant", "nf4=" + nf4, "--layers", "nf4=" + report, "--steps", "1", "--json");
+    assertEquals(0, run.code(), run.err());
+    JsonNode layers = run.json().get("variants").get(0).get("layers");
+    assertEquals(1, layers.size());
+    assertEquals("layers.0.a.weight", layers.get(0).get("name").textValue());
+    assertEquals(0.002, layers.get(0).get("output_error").doubleValue());
+    assertEquals(0.004, layers.get(0).get("output_error_rtn").doubleValue());
+    assertTrue(run.json().get("notes").get(0).textValue().contains("is 0.50 times"), run.out());
+
+    Files.writeString(report, "{\"tensors\": []}");
+    CommandRun none = evaluate("--variant", "nf4=" + nf4, "--layers", "nf4=" + report);
+    assertEquals(1, none.code());
+    assertTrue(none.lastErrorLine().startsWith("error: " + report + ": holds no"), none.err());
   }
 
   @Test
@@ -229,6 +263,7 @@ class EvaluateCommandTest {
     assertUsage("--variant a is given twice", "--variant", "a=" + nf4, "--variant", "a=" + nf4);
     assertUsage("has this name: choose another", "--variant", "reference=" + nf4);
     assertUsage("--html takes X.html", "--variant", "a=" + nf4, "--html", "report.txt");
+    assertUsage("no --variant has this name", "--variant", "a=" + nf4, "--layers", "b=c.json");
     assertUsage("--variant", "--size", "64");
     assertUsage("--guidance takes a number from 0", "--variant", "a=" + nf4, "--guidance", "-1");
   }
@@ -275,15 +310,21 @@ class EvaluateCommandTest {
             .map(line -> line.substring(line.indexOf('\t') + 1))
             .toList();
     List<String> evaluation = PromptFile.read(Fixtures.path("prompts/emoji-evaluation.txt"));
-    List<String> calibration = PromptFile.read(Fixtures.path("prompts/emoji-calibration.txt"));
+    List<String> few = PromptFile.read(Fixtures.path("prompts/emoji-calibration.txt"));
+    List<String> many = PromptFile.read(Fixtures.path("prompts/emoji-calibration-718.txt"));
     assertEquals(32, evaluation.size());
-    assertEquals(64, calibration.size());
+    assertEquals(64, few.size());
+    assertEquals(718, many.size());
     for (int i = 0; i < evaluation.size(); i++) {
       assertEquals(names.get(44 * i), evaluation.get(i));
     }
-    for (int i = 0; i < calibration.size(); i++) {
-      assertEquals(names.get(11 + 22 * i), calibration.get(i));
-      assertFalse(evaluation.contains(calibration.get(i)), calibration.get(i));
+    for (int i = 0; i < few.size(); i++) {
+      assertEquals(names.get(11 + 22 * i), few.get(i));
     }
+    for (int i = 0; i < many.size(); i++) {
+      assertEquals(names.get(1 + 2 * i), many.get(i));
+    }
+    assertTrue(Collections.disjoint(evaluation, few), "few");
+    assertTrue(Collections.disjoint(evaluation, many), "many");
   }
 }

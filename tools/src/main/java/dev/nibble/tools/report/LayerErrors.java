@@ -1,5 +1,11 @@
 package dev.nibble.tools.report;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.nibble.formats.NibbleException;
+import dev.nibble.formats.io.JsonFile;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 
 /// How far the outputs of a converted model's linear layers are from the dense ones, on the inputs
@@ -9,6 +15,34 @@ import java.util.List;
 public record LayerErrors(List<Layer> layers) {
   public LayerErrors {
     layers = List.copyOf(layers);
+  }
+
+  /// Keys of a tensor in what `quantize --json` prints.
+  private static final String ERROR = "output_error";
+
+  private static final String ROUND_TO_NEAREST = "output_error_rtn";
+
+  /// Reads what `quantize --json` printed: the tensors that have both errors.
+  ///
+  /// @throws NibbleException if none has them
+  /// @throws IOException if the file can't be read; the message names it
+  public static LayerErrors read(Path report) throws IOException {
+    List<Layer> layers = new ArrayList<>();
+    for (JsonNode tensor : JsonFile.object(report).path("tensors")) {
+      JsonNode error = tensor.path(ERROR);
+      JsonNode rounded = tensor.path(ROUND_TO_NEAREST);
+      if (error.isNumber() && rounded.isNumber()) {
+        layers.add(
+            new Layer(tensor.path("name").asText(), error.doubleValue(), rounded.doubleValue()));
+      }
+    }
+    if (layers.isEmpty()) {
+      throw new NibbleException(
+          report
+              + ": holds no output errors: give what quantize --json printed of a conversion with"
+              + " --stats");
+    }
+    return new LayerErrors(layers);
   }
 
   /// One layer.
