@@ -22,8 +22,9 @@ import java.util.SequencedMap;
 /// what `quantize --stats` is timed on, and its errors measured on, where no trained model of that
 /// size is at hand. Weights and inputs are what {@link MadeUpLayer} says they are.
 ///
-/// Run with a folder as argument; writes `real.safetensors` (bfloat16, 271 MB) and
-/// `real-stats.safetensors` (590 MB) there.
+/// `./mvnw -q integration-test -Pbench-converter -DskipTests -pl fixtures,formats,converter
+/// -Dbench=RealShapes -Dbench.args=FOLDER` writes `real.safetensors` (bfloat16, 270 MB) and
+/// `real-stats.safetensors` (598 MB) into the folder.
 final class RealShapes {
   /// Attention output, gate, down and modulation of a block of Z-Image, and a feed-forward of FLUX.
   static final List<Layer> LAYERS =
