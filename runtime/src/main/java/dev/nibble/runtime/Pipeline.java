@@ -1,9 +1,11 @@
 package dev.nibble.runtime;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.nibble.runtime.image.RgbImage;
 import dev.nibble.runtime.schedule.Schedule;
 import dev.nibble.runtime.schedule.TorchGenerator;
 import dev.nibble.runtime.tensor.AttentionBackend;
+import dev.nibble.runtime.tensor.Backend;
 import dev.nibble.runtime.tensor.Ops;
 import dev.nibble.runtime.tensor.Region;
 import dev.nibble.runtime.tensor.Tensor;
@@ -14,6 +16,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
+import java.util.function.UnaryOperator;
 
 /// A text-to-image pipeline, opened from a diffusers directory whose components may be dense or
 /// quantized. Thread-safe: any number of threads may generate at once; each request has sessions of
@@ -57,8 +60,24 @@ public final class Pipeline implements AutoCloseable {
   public static Pipeline open(
       Path directory, PipelineOptions options, LoadListener listener, Cancellation cancellation)
       throws IOException {
+    return open(directory, options, listener, cancellation, UnaryOperator.identity());
+  }
+
+  /// Opens a directory on a backend that something stands before, such as a {@link
+  /// dev.nibble.runtime.calibration.CalibrationRecorder}, which so sees what is loaded and
+  /// computed.
+  ///
+  /// @param decorator makes the backend that is used of the one that the options name; what it
+  ///   makes closes that one when it closes
+  public static Pipeline open(
+      Path directory,
+      PipelineOptions options,
+      LoadListener listener,
+      Cancellation cancellation,
+      UnaryOperator<Backend> decorator)
+      throws IOException {
     LoadWatch watch = new LoadWatch(listener, cancellation);
-    return new Pipeline(LoadedPipeline.open(directory, options, watch), options);
+    return new Pipeline(LoadedPipeline.open(directory, options, watch, decorator), options);
   }
 
   /// What a request that names nothing else gets.
@@ -69,6 +88,19 @@ public final class Pipeline implements AutoCloseable {
   /// Each model in memory, in order of use.
   public List<RuntimeReport.Component> components() {
     return loaded.components();
+  }
+
+  /// The configuration of a component, as its `config.json` has it.
+  ///
+  /// @param component `text_encoder`, `transformer` or `vae`
+  /// @throws IllegalArgumentException for any other name
+  public ObjectNode config(String component) {
+    return loaded.config(component);
+  }
+
+  /// What computes, in a line.
+  public String device() {
+    return loaded.backend().description();
   }
 
   /// Bytes of working memory in use: weights that were copied, and running sessions. Mapped files
