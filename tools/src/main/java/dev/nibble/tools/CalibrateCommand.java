@@ -1,9 +1,6 @@
 package dev.nibble.tools;
 
-import dev.nibble.formats.NibbleException;
-import dev.nibble.formats.io.IoErrors;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -135,7 +132,16 @@ final class CalibrateCommand implements Callable<Integer> {
     var options = pipeline.options(spec);
     CalibrationJob job =
         new CalibrationJob(
-            directory, prompts, texts(), steps, guidance, seed, size, output, quiet, common.json);
+            directory,
+            prompts,
+            PromptFile.read(prompts),
+            steps,
+            guidance,
+            seed,
+            size,
+            output,
+            quiet,
+            common.json);
     try (PictureFiles places = PictureFiles.reserve(List.of(output), Optional.of(prompts), force)) {
       if (records) {
         new StatisticsCalibration(session, job, statistics).run(options, places);
@@ -150,18 +156,5 @@ final class CalibrateCommand implements Callable<Integer> {
     if (!holds) {
       throw new ParameterException(spec.commandLine(), message);
     }
-  }
-
-  private List<String> texts() throws IOException {
-    List<String> texts;
-    try {
-      texts = Files.readAllLines(prompts).stream().filter(line -> !line.isBlank()).toList();
-    } catch (IOException e) {
-      throw IoErrors.at(prompts, e);
-    }
-    if (texts.isEmpty()) {
-      throw new NibbleException(prompts + ": holds no prompt: write one a line");
-    }
-    return texts;
   }
 }
