@@ -86,9 +86,9 @@ final class Calibrator implements AutoCloseable {
   ///
   /// @param memory for its statistics
   synchronized Prepared prepare(
-      TensorPlan.Quantize plan, Calibrated how, OpenModel source, SegmentAllocator memory) {
+      TensorPlan.Quantize plan, Calibrated how, SegmentAllocator memory) {
     try {
-      return prepareOne(plan, how, source, memory);
+      return prepareOne(plan, how, memory);
     } catch (NibbleException e) {
       throw new ConversionException(
           "%s: layer '%s': %s".formatted(wish.stats(), how.module(), e.getMessage()), e);
@@ -96,7 +96,7 @@ final class Calibrator implements AutoCloseable {
   }
 
   private Prepared prepareOne(
-      TensorPlan.Quantize plan, Calibrated how, OpenModel source, SegmentAllocator memory) {
+      TensorPlan.Quantize plan, Calibrated how, SegmentAllocator memory) {
     InputStatistics input = stats.of(how.module()).orElseThrow();
     Shape shape = plan.source().shape();
     boolean stored = plan.quantScheme() instanceof SvdQuant;

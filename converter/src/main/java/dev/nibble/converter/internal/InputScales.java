@@ -22,6 +22,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /// Input scales of an output's layers, and what absorbs them.
 final class InputScales {
@@ -92,11 +93,11 @@ final class InputScales {
     return plan;
   }
 
-  private static boolean isCalibrated(TensorPlan plan) {
+  private static boolean isCalibrated(@Nullable TensorPlan plan) {
     return plan instanceof TensorPlan.Quantize weight && weight.calibrated().isPresent();
   }
 
-  private static boolean isEditable(TensorPlan plan) {
+  private static boolean isEditable(@Nullable TensorPlan plan) {
     return isCalibrated(plan) || plan instanceof TensorPlan.Rescale;
   }
 

@@ -105,7 +105,7 @@ final class PlanOutput implements AutoCloseable {
                       scaled,
                       writer,
                       calibration.orElseThrow().scales().editor(scaled.source().name()));
-              case TensorPlan.Quantize weight -> new QuantizeSink(source, weight, writer, context);
+              case TensorPlan.Quantize weight -> new QuantizeSink(source.checkpoint(), weight, writer, context);
             });
       }
     }

@@ -7,7 +7,6 @@ import dev.nibble.formats.Checkpoint;
 import dev.nibble.formats.CheckpointWriter;
 import dev.nibble.formats.DType;
 import dev.nibble.formats.NibbleException;
-import dev.nibble.formats.OpenModel;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.Text;
 import dev.nibble.formats.gguf.ImportanceMatrix;
@@ -55,7 +54,6 @@ final class QuantizeSink implements Sink {
       long bytesOut,
       Optional<CalibrationResult> calibration) {}
 
-  private final OpenModel model;
   private final Checkpoint source;
   private final TensorPlan.Quantize plan;
   private final CheckpointWriter target;
@@ -67,9 +65,8 @@ final class QuantizeSink implements Sink {
   private @Nullable MemorySegment collected;
 
   QuantizeSink(
-      OpenModel model, TensorPlan.Quantize plan, CheckpointWriter target, Context context) {
-    this.model = model;
-    this.source = model.checkpoint();
+      Checkpoint source, TensorPlan.Quantize plan, CheckpointWriter target, Context context) {
+    this.source = source;
     this.plan = plan;
     this.target = target;
     this.context = context;
@@ -102,7 +99,7 @@ final class QuantizeSink implements Sink {
     DType dtype = plan.source().dtype();
     if (plan.calibrated().isPresent()) {
       prepared =
-          context.calibrator().orElseThrow().prepare(plan, plan.calibrated().get(), model, memory);
+          context.calibrator().orElseThrow().prepare(plan, plan.calibrated().get(), memory);
       return prepared.encoder();
     }
     return plan.quantScheme() instanceof GgmlBlock block
