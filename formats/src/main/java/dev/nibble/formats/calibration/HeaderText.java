@@ -1,11 +1,6 @@
 package dev.nibble.formats.calibration;
 
-import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.nibble.formats.FormatException;
 import dev.nibble.formats.FormatException.Where;
@@ -13,18 +8,11 @@ import dev.nibble.formats.Text;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.SequencedMap;
 
 /// A {@link CalibrationHeader} as the metadata of a safetensors file, whose values are texts.
 final class HeaderText {
   static final String FORMAT = "nibble.calibration";
   static final int VERSION = 1;
-
-  private static final ObjectMapper JSON =
-      JsonMapper.builder()
-          .enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION)
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .build();
 
   private final Path file;
   private final Map<String, String> metadata;
@@ -35,21 +23,12 @@ final class HeaderText {
   }
 
   static Map<String, String> write(CalibrationHeader header) {
-    ObjectNode layers = JSON.createObjectNode();
-    header
-        .layers()
-        .forEach((module, layer) ->
-            layers
-                .putObject(module)
-                .put("input", layer.input())
-                .put("out", layer.out())
-                .put("in", layer.in()));
     Map<String, String> metadata = new LinkedHashMap<>();
     metadata.put("format", FORMAT);
     metadata.put("version", Integer.toString(VERSION));
     metadata.put("component", header.component());
     metadata.put("config", header.config());
-    metadata.put("layers", layers.toString());
+    metadata.put("layers", LayerTable.text(header.layers()));
     metadata.put("prompts", Integer.toString(header.prompts()));
     metadata.put("steps", Integer.toString(header.steps()));
     metadata.put("seed", Long.toString(header.seed()));
@@ -64,8 +43,8 @@ final class HeaderText {
     text.requireKind();
     return new CalibrationHeader(
         text.of("component"),
-        text.object("config").toString(),
-        text.layers(),
+        text.config(),
+        LayerTable.read(file, text.of("layers")),
         Math.toIntExact(text.number("prompts", 1, Integer.MAX_VALUE)),
         Math.toIntExact(text.number("steps", 1, Integer.MAX_VALUE)),
         text.number("seed", Long.MIN_VALUE, Long.MAX_VALUE),
@@ -98,7 +77,7 @@ final class HeaderText {
   }
 
   private FormatException fault(String expected, String found) {
-    return new FormatException(Where.in(file), expected, found + ": record them anew");
+    return LayerTable.fault(file, expected, found);
   }
 
   private long number(String key, long least, long most) {
@@ -128,54 +107,14 @@ final class HeaderText {
     throw fault("metadata 'guidance' as a number from 0", Text.printable(value));
   }
 
-  private ObjectNode object(String key) {
+  private String config() {
     try {
-      if (JSON.readTree(of(key)) instanceof ObjectNode object) {
-        return object;
+      if (LayerTable.JSON.readTree(of("config")) instanceof ObjectNode object) {
+        return object.toString();
       }
     } catch (JsonProcessingException _) {
       // Told below.
     }
-    throw fault("metadata '" + key + "' as a JSON object", "something else");
-  }
-
-  private SequencedMap<String, CalibratedLayer> layers() {
-    SequencedMap<String, CalibratedLayer> layers = new LinkedHashMap<>();
-    for (Map.Entry<String, JsonNode> entry : object("layers").properties()) {
-      JsonNode layer = entry.getValue();
-      String module = Text.printable(entry.getKey());
-      if (!layer.path("input").isTextual() || size(layer, "out") < 1 || size(layer, "in") < 1) {
-        throw fault(
-            "metadata 'layers' to say input, out and in of layer '%s'".formatted(module),
-            "something else");
-      }
-      layers.put(
-          entry.getKey(),
-          new CalibratedLayer(
-              layer.path("input").textValue(), size(layer, "out"), size(layer, "in")));
-    }
-    if (layers.isEmpty()) {
-      throw fault("metadata 'layers' with one layer or more", "none");
-    }
-    return requireSources(layers);
-  }
-
-  private static int size(JsonNode layer, String key) {
-    return layer.path(key).isInt() ? layer.path(key).intValue() : 0;
-  }
-
-  /// An input is named by a layer that takes it, and layers that share it are of one width.
-  private SequencedMap<String, CalibratedLayer> requireSources(
-      SequencedMap<String, CalibratedLayer> layers) {
-    layers.forEach((module, layer) -> {
-      CalibratedLayer first = layers.get(layer.input());
-      if (first == null || !first.input().equals(layer.input()) || first.in() != layer.in()) {
-        throw fault(
-            "the input of layer '%s' to be that of a layer of %d columns"
-                .formatted(Text.printable(module), layer.in()),
-            "'" + Text.printable(layer.input()) + "'");
-      }
-    });
-    return layers;
+    throw fault("metadata 'config' as a JSON object", "something else");
   }
 }

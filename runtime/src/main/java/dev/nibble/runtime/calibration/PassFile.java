@@ -4,7 +4,6 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.nibble.formats.DType;
 import dev.nibble.formats.FormatException;
 import dev.nibble.formats.FormatException.Where;
@@ -13,6 +12,7 @@ import dev.nibble.formats.Shape;
 import dev.nibble.formats.TensorInfo;
 import dev.nibble.formats.calibration.CalibratedLayer;
 import dev.nibble.formats.calibration.CalibrationWriter.Sums;
+import dev.nibble.formats.calibration.LayerTable;
 import dev.nibble.formats.io.PendingOutput;
 import dev.nibble.formats.safetensors.SafetensorsCheckpoint;
 import dev.nibble.formats.safetensors.SafetensorsLayout;
@@ -56,15 +56,6 @@ final class PassFile implements AutoCloseable {
       throws IOException {
     List<TensorSpec> specs = new ArrayList<>();
     ArrayNode slices = JSON.createArrayNode();
-    ObjectNode layers = JSON.createObjectNode();
-    recorder
-        .layers()
-        .forEach((module, layer) ->
-            layers
-                .putObject(module)
-                .put("input", layer.input())
-                .put("out", layer.out())
-                .put("in", layer.in()));
     for (RecordedInput input : recorder.inputs()) {
       slices
           .addObject()
@@ -78,7 +69,7 @@ final class PassFile implements AutoCloseable {
     metadata.put("format", FORMAT);
     metadata.put("run", run.text());
     metadata.put("prompts", Integer.toString(prompts));
-    metadata.put("layers", layers.toString());
+    metadata.put("layers", LayerTable.text(recorder.layers()));
     metadata.put("slices", slices.toString());
     SafetensorsLayout layout = SafetensorsLayout.plan(specs, List.of(), metadata);
     try (PendingOutput output = PendingOutput.file(path, true)) {
@@ -178,15 +169,7 @@ final class PassFile implements AutoCloseable {
   }
 
   SequencedMap<String, CalibratedLayer> layers() {
-    SequencedMap<String, CalibratedLayer> layers = new LinkedHashMap<>();
-    for (Map.Entry<String, JsonNode> entry : json("layers").properties()) {
-      JsonNode layer = entry.getValue();
-      layers.put(
-          entry.getKey(),
-          new CalibratedLayer(
-              layer.path("input").asText(), layer.path("out").asInt(), layer.path("in").asInt()));
-    }
-    return layers;
+    return LayerTable.read(path, metadata("layers"));
   }
 
   List<Slice> slices() {

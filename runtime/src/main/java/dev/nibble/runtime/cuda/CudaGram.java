@@ -31,41 +31,43 @@ final class CudaGram {
     }
     // As the layers themselves see it.
     Tensor operand = session.as(session.product(), x);
-    if (session.blas().isEmpty() || !blas(session.blas().get(), sum, begin, operand)) {
+    if (session.blas().isEmpty()) {
       own(sum, begin, operand);
+    } else {
+      panels(session.blas().get(), sum, begin, operand);
     }
     session.done(operand, x);
   }
 
-  /// Whether the library could: it can all panels or, for want of alignment, none.
-  private boolean blas(CublasLt library, Tensor sum, int begin, Tensor x) {
-    int d = x.dim(-1);
-    if (d % Launcher.WIDE != 0 || CudaBuffer.address(x) % 16 != 0) {
-      return false;
-    }
+  private void panels(CublasLt library, Tensor sum, int begin, Tensor x) {
     Tensor workspace = session.make(DType.F32, Shape.of(CublasLt.WORKSPACE_BYTES / Float.BYTES));
-    boolean done = true;
-    for (int row = 0; done && row < sum.dim(0); row += Ops.GRAM_ROWS) {
-      int rows = Math.min(Ops.GRAM_ROWS, sum.dim(0) - row);
-      done =
-          library.addGram(
-              launcher.stream(),
-              new GramProduct(
-                  rows,
-                  begin + row + (long) rows,
-                  x.shape().elements() / d,
-                  d,
-                  x.dtype() == DType.BF16 ? Product.Type.BF16 : Product.Type.F32),
-              CudaBuffer.address(x) + x.dtype().byteSize(begin + row),
-              CudaBuffer.address(x),
-              CudaBuffer.address(sum) + DType.F32.byteSize((long) row * d),
-              CudaBuffer.address(workspace));
-      if (!done && row > 0) {
-        throw new IllegalStateException("cuBLASLt computed a part of a Gram matrix alone");
+    for (int row = 0; row < sum.dim(0); row += Ops.GRAM_ROWS) {
+      Tensor panel = sum.rows(row, Math.min(row + (long) Ops.GRAM_ROWS, sum.dim(0)));
+      if (!blas(library, panel, begin + row, x, workspace)) {
+        own(panel, begin + row, x);
       }
     }
     session.memory().release(workspace);
-    return done;
+  }
+
+  /// Whether the library could.
+  private boolean blas(CublasLt library, Tensor panel, int begin, Tensor x, Tensor workspace) {
+    int d = x.dim(-1);
+    int rows = panel.dim(0);
+    GramProduct product =
+        new GramProduct(
+            rows,
+            begin + (long) rows,
+            x.shape().elements() / d,
+            d,
+            x.dtype() == DType.BF16 ? Product.Type.BF16 : Product.Type.F32);
+    return library.addGram(
+        launcher.stream(),
+        product,
+        CudaBuffer.address(x) + x.dtype().byteSize(begin),
+        CudaBuffer.address(x),
+        CudaBuffer.address(panel),
+        CudaBuffer.address(workspace));
   }
 
   private void own(Tensor sum, int begin, Tensor x) {

@@ -6,13 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.nibble.fixtures.Fixtures;
 import dev.nibble.formats.LittleEndian;
 import dev.nibble.formats.NibbleException;
 import dev.nibble.formats.calibration.CalibratedLayer;
 import dev.nibble.formats.calibration.CalibrationFile;
 import dev.nibble.formats.calibration.InputStatistics;
-import dev.nibble.formats.io.PendingOutput;
 import dev.nibble.runtime.Cancellation;
 import dev.nibble.runtime.GenerationCancelledException;
 import dev.nibble.runtime.LoadListener;
@@ -28,7 +26,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.OptionalLong;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -39,7 +36,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// Statistics of the miniature: against a recomputation from the inputs themselves, and that
 /// nothing but the request decides a bit of them.
 class StatisticsRunTest {
-  private static final Path MODEL = Fixtures.path("models/emoji-zimage");
   private static final StatisticsRequest REQUEST =
       new StatisticsRequest(List.of("red apple", "rocket", "pizza"), 7, 2, 0, 64, 64, "test");
 
@@ -54,58 +50,10 @@ class StatisticsRunTest {
 
   @TempDir private Path folder;
 
-  /// How to run.
-  ///
-  /// @param stopAfter prompts, over all passes, after which it is interrupted; -1 for never
-  private record Way(int threads, OptionalLong memory, int stopAfter) {
-    static final Way PLAIN = new Way(2, OptionalLong.empty(), -1);
-
-    Way withThreads(int count) {
-      return new Way(count, memory, stopAfter);
-    }
-
-    Way withMemory(long bytes) {
-      return new Way(threads, OptionalLong.of(bytes), stopAfter);
-    }
-
-    Way stoppedAfter(int prompts) {
-      return new Way(threads, memory, prompts);
-    }
-  }
-
   @BeforeAll
   static void recordWhole() throws IOException {
     whole = shared.resolve("whole.safetensors");
-    assertEquals(1, record(whole, REQUEST, Way.PLAIN).passes());
-  }
-
-  private static StatisticsSummary record(Path output, StatisticsRequest request, Way way)
-      throws IOException {
-    CalibrationRecorder recorder = new CalibrationRecorder("transformer", 50, true, way.memory());
-    try (Pipeline pipeline =
-            Pipeline.open(
-                MODEL,
-                PipelineOptions.defaults().withThreads(way.threads()),
-                LoadListener.NONE,
-                new Cancellation(),
-                recorder);
-        PendingOutput pending = PendingOutput.file(output, true)) {
-      Path state = StatisticsRun.folder(output);
-      StatisticsRun run = StatisticsRun.begin(pipeline, recorder, request, state);
-      int[] drawn = {0};
-      run.record((picture, _) -> {
-        if (drawn[0]++ == way.stopAfter()) {
-          // In the middle of a picture, whose rows are in the sums already.
-          Cancellation cancellation = new Cancellation();
-          pipeline.generate(picture, _ -> cancellation.cancel(), cancellation);
-        }
-        pipeline.generate(picture);
-      });
-      StatisticsSummary summary = run.write(pending);
-      pending.commit();
-      StatisticsRun.drop(state);
-      return summary;
-    }
+    assertEquals(1, TestRun.PLAIN.record(whole, REQUEST).passes());
   }
 
   @ParameterizedTest
@@ -114,11 +62,15 @@ class StatisticsRunTest {
     StatisticsRequest request =
         new StatisticsRequest(List.of("cat face"), 3, 2, guidance, 64, 64, "test");
     Path file = folder.resolve("s.safetensors");
-    StatisticsSummary summary = record(file, request, Way.PLAIN);
+    StatisticsSummary summary = TestRun.PLAIN.record(file, request);
     InputProbe probe = new InputProbe();
     try (Pipeline pipeline =
         Pipeline.open(
-            MODEL, PipelineOptions.defaults(), LoadListener.NONE, new Cancellation(), probe)) {
+            TestRun.MODEL,
+            PipelineOptions.defaults(),
+            LoadListener.NONE,
+            new Cancellation(),
+            probe)) {
       pipeline.generate(request.picture(0));
     }
     try (CalibrationFile read = CalibrationFile.open(file)) {
@@ -207,14 +159,14 @@ class StatisticsRunTest {
   @ValueSource(ints = {1, 3})
   void threadsChangeNothing(int threads) throws IOException {
     Path file = folder.resolve("s.safetensors");
-    record(file, REQUEST, Way.PLAIN.withThreads(threads));
+    TestRun.PLAIN.withThreads(threads).record(file, REQUEST);
     assertSameAsWhole(file);
   }
 
   @Test
   void passesChangeNothing() throws IOException {
     Path file = folder.resolve("s.safetensors");
-    StatisticsSummary summary = record(file, REQUEST, Way.PLAIN.withMemory(LITTLE_MEMORY));
+    StatisticsSummary summary = TestRun.PLAIN.withMemory(LITTLE_MEMORY).record(file, REQUEST);
     assertTrue(summary.passes() >= 5, summary.toString());
     assertSameAsWhole(file);
   }
@@ -223,15 +175,15 @@ class StatisticsRunTest {
   @CsvSource({"1", "2"})
   void anInterruptionChangesNothing(int prompts) throws IOException {
     Path file = folder.resolve("s.safetensors");
-    interrupt(file, Way.PLAIN.stoppedAfter(prompts));
-    record(file, REQUEST, Way.PLAIN.withThreads(1));
+    interrupt(file, TestRun.PLAIN.stoppedAfter(prompts));
+    TestRun.PLAIN.withThreads(1).record(file, REQUEST);
     assertSameAsWhole(file);
   }
 
   @Test
   void interruptionsOfLaterPassesAndOtherMemoryChangeNothing() throws IOException {
     Path file = folder.resolve("s.safetensors");
-    Way little = Way.PLAIN.withMemory(LITTLE_MEMORY);
+    TestRun little = TestRun.PLAIN.withMemory(LITTLE_MEMORY);
     interrupt(file, little.stoppedAfter(1));
     interrupt(file, little.stoppedAfter(4));
     interrupt(file, little.stoppedAfter(2));
@@ -239,12 +191,12 @@ class StatisticsRunTest {
     // Of a process that was killed while it saved.
     Files.writeString(
         StatisticsRun.folder(file).resolve(".pass-2.safetensors.nibble-00000000-00000000.tmp"), "");
-    record(file, REQUEST, Way.PLAIN.withMemory(16 << 20));
+    TestRun.PLAIN.withMemory(16 << 20).record(file, REQUEST);
     assertSameAsWhole(file);
   }
 
-  private static void interrupt(Path file, Way way) {
-    assertThrows(GenerationCancelledException.class, () -> record(file, REQUEST, way));
+  private static void interrupt(Path file, TestRun way) {
+    assertThrows(GenerationCancelledException.class, () -> way.record(file, REQUEST));
     assertTrue(Files.exists(StatisticsRun.folder(file)));
     assertFalse(Files.exists(file));
   }
@@ -252,19 +204,19 @@ class StatisticsRunTest {
   @Test
   void anotherRunsStateIsRefused() throws IOException {
     Path file = folder.resolve("s.safetensors");
-    interrupt(file, Way.PLAIN.stoppedAfter(1));
+    interrupt(file, TestRun.PLAIN.stoppedAfter(1));
     StatisticsRequest other = new StatisticsRequest(REQUEST.prompts(), 7, 3, 0, 64, 64, "test");
     refused(file, other, "(steps 2, now 3)");
     StatisticsRequest fewer = new StatisticsRequest(List.of("red apple"), 7, 2, 0, 64, 64, "test");
     refused(file, fewer, "(prompts ");
     StatisticsRun.drop(StatisticsRun.folder(file));
-    record(file, fewer, Way.PLAIN);
+    TestRun.PLAIN.record(file, fewer);
     assertTrue(Files.exists(file));
   }
 
   private static void refused(Path file, StatisticsRequest request, String message) {
     NibbleException refusal =
-        assertThrows(NibbleException.class, () -> record(file, request, Way.PLAIN));
+        assertThrows(NibbleException.class, () -> TestRun.PLAIN.record(file, request));
     String line = String.valueOf(refusal.getMessage());
     assertTrue(line.contains(message) && line.contains("--restart"), line);
     assertEquals(1, line.lines().count());
@@ -273,11 +225,11 @@ class StatisticsRunTest {
   @Test
   void aDamagedStateIsRefused() throws IOException {
     Path file = folder.resolve("s.safetensors");
-    interrupt(file, Way.PLAIN.stoppedAfter(1));
+    interrupt(file, TestRun.PLAIN.stoppedAfter(1));
     Path pass = StatisticsRun.folder(file).resolve("pass-1.safetensors");
     byte[] bytes = Files.readAllBytes(pass);
     Files.write(pass, Arrays.copyOf(bytes, bytes.length - 1));
-    assertThrows(NibbleException.class, () -> record(file, REQUEST, Way.PLAIN));
+    assertThrows(NibbleException.class, () -> TestRun.PLAIN.record(file, REQUEST));
     Files.copy(whole, pass, StandardCopyOption.REPLACE_EXISTING);
     refused(file, REQUEST, "expected state of a calibration");
   }
@@ -287,7 +239,7 @@ class StatisticsRunTest {
     Path file = folder.resolve("s.safetensors");
     NibbleException refusal =
         assertThrows(
-            NibbleException.class, () -> record(file, REQUEST, Way.PLAIN.withMemory(1 << 19)));
+            NibbleException.class, () -> TestRun.PLAIN.withMemory(1 << 19).record(file, REQUEST));
     String line = String.valueOf(refusal.getMessage());
     assertTrue(line.contains("give 1,048,576 or more"), line);
   }
