@@ -205,6 +205,14 @@ public final class Pipeline implements AutoCloseable {
     }
   }
 
+  /// Noise levels that the steps of a request begin at, from 1 (noise) down, and the one after the
+  /// last.
+  ///
+  /// @throws IllegalArgumentException if the request can't be met
+  public float[] noiseLevels(GenerationRequest request) {
+    return schedule(ResolvedRequest.of(request, loaded)).sigmas();
+  }
+
   private Schedule schedule(ResolvedRequest plan) {
     int multiple = loaded.sizeMultiple();
     int tokens = (plan.height() / multiple) * (plan.width() / multiple);

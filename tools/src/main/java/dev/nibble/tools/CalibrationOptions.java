@@ -36,20 +36,33 @@ final class CalibrationOptions {
   @Option(
       names = "--act-order",
       order = 8,
-      description = "With --gptq: the inputs that matter most come first (desc_act).")
-  private boolean actOrder;
+      negatable = true,
+      description =
+          "With --gptq: the inputs that matter most come first (default), or each in its place.")
+  private Optional<Boolean> actOrder = Optional.empty();
 
   @Option(
       names = "--static-groups",
       order = 8,
-      description = "With --gptq: scales are those of the weights before any rounding.")
-  private boolean staticGroups;
+      negatable = true,
+      description =
+          "With --gptq: scales fit the weights as they are (default), or what compensation makes of"
+              + " them.")
+  private Optional<Boolean> staticGroups = Optional.empty();
+
+  @Option(
+      names = "--search-scales",
+      order = 8,
+      negatable = true,
+      description =
+          "With --gptq: scales where rounding loses least (default), or by the largest weights.")
+  private Optional<Boolean> searchScales = Optional.empty();
 
   @Option(
       names = "--damp",
       order = 8,
       paramLabel = "D",
-      description = "With --gptq: part of its mean added to the Hessian's diagonal (default 0.01).")
+      description = "With --gptq: part of its mean added to the Hessian's diagonal (default 0.3).")
   private Optional<Double> damp = Optional.empty();
 
   @Option(
@@ -78,8 +91,11 @@ final class CalibrationOptions {
           "%s needs --stats FILE, which nibble calibrate PIPELINE --prompts FILE -o FILE.safetensors records"
               .formatted(gptq ? "--gptq" : awq ? "--awq" : "--svd"));
     }
-    if (!gptq && (actOrder || staticGroups || damp.isPresent())) {
-      throw wrong("--act-order, --static-groups and --damp belong to --gptq");
+    boolean detail =
+        actOrder.isPresent() || staticGroups.isPresent() || searchScales.isPresent();
+    if (!gptq && (detail || damp.isPresent())) {
+      throw wrong(
+          "--damp, --[no-]act-order, --[no-]static-groups and --[no-]search-scales belong to --gptq");
     }
     if (stats.isPresent() && !any) {
       throw wrong("--stats FILE helps --gptq, --awq or --svd: give one of them");
@@ -95,11 +111,16 @@ final class CalibrationOptions {
   }
 
   private GptqOptions gptqOptions() {
-    double damping = damp.orElse(GptqOptions.DEFAULT.damping());
+    GptqOptions usual = GptqOptions.RECOMMENDED;
+    double damping = damp.orElse(usual.damping());
     if (!(damping > 0 && damping <= 1)) {
       throw wrong("--damp takes a number above 0, at most 1, not " + damping);
     }
-    return new GptqOptions(damping, actOrder, staticGroups);
+    return new GptqOptions(
+        damping,
+        actOrder.orElse(usual.actOrder()),
+        staticGroups.orElse(usual.staticGroups()),
+        searchScales.orElse(usual.searchScales()));
   }
 
   private int requireRank(int wanted) {

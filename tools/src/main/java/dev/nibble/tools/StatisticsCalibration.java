@@ -5,6 +5,7 @@ import dev.nibble.runtime.GenerationCancelledException;
 import dev.nibble.runtime.GenerationDefaults;
 import dev.nibble.runtime.Pipeline;
 import dev.nibble.runtime.PipelineOptions;
+import dev.nibble.runtime.StepListener;
 import dev.nibble.runtime.calibration.CalibrationRecorder;
 import dev.nibble.runtime.calibration.StatisticsRequest;
 import dev.nibble.runtime.calibration.StatisticsRun;
@@ -33,9 +34,14 @@ record StatisticsCalibration(Session session, CalibrationJob job, StatisticsOpti
       StatisticsRun run = StatisticsRun.begin(pipeline, recorder, request, folder);
       run.resumed().ifPresent(this::tellResumed);
       try {
-        run.record((picture, position) -> {
+        run.record((picture, position, steps) -> {
           try (StepBar bar = new StepBar(session, label(position), job.quiet())) {
-            Drawing.draw(pipeline, picture, bar, session);
+            StepListener both =
+                progress -> {
+                  steps.step(progress);
+                  bar.step(progress);
+                };
+            Drawing.draw(pipeline, picture, both, session);
           }
         });
       } catch (GenerationCancelledException e) {
@@ -78,6 +84,7 @@ record StatisticsCalibration(Session session, CalibrationJob job, StatisticsOpti
         job.guidance().orElse(defaults.guidance()),
         job.size().map(PictureSize::width).orElse(defaults.width()),
         job.size().map(PictureSize::height).orElse(defaults.height()),
+        wishes.weights(),
         "nibble " + Version.current());
   }
 

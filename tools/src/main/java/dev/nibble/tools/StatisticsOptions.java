@@ -1,6 +1,7 @@
 package dev.nibble.tools;
 
 import dev.nibble.runtime.calibration.CalibrationRecorder;
+import dev.nibble.runtime.calibration.StepWeights;
 import dev.nibble.tools.report.ByteSize;
 import java.util.List;
 import java.util.Optional;
@@ -34,6 +35,14 @@ final class StatisticsOptions {
   private Optional<Integer> samples = Optional.empty();
 
   @Option(
+      names = "--uniform-steps",
+      order = 10,
+      description =
+          "X.safetensors: let all denoising steps count the same. Without it they count by the"
+              + " square of their length, as their errors do in the picture.")
+  private boolean uniformSteps;
+
+  @Option(
       names = "--no-hessian",
       order = 11,
       description =
@@ -64,8 +73,9 @@ final class StatisticsOptions {
                 && samples.isEmpty()
                 && memory.isEmpty()
                 && !withoutHessian
+                && !uniformSteps
                 && !restart),
-        "--component, --samples, --no-hessian, --memory and --restart belong to -o X.safetensors:"
+        "--component, --samples, --uniform-steps, --no-hessian, --memory and --restart belong to -o X.safetensors:"
             + " name the output so, or leave them out");
     require(
         spec,
@@ -90,6 +100,10 @@ final class StatisticsOptions {
 
   boolean restart() {
     return restart;
+  }
+
+  StepWeights weights() {
+    return uniformSteps ? StepWeights.UNIFORM : StepWeights.STEP_SQUARED;
   }
 
   CalibrationRecorder recorder() {

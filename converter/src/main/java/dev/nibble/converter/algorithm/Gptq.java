@@ -54,7 +54,7 @@ public final class Gptq implements RowQuantizer {
 
   /// Working arrays for some rows.
   private final class Band {
-    private final GridEncoder grid;
+    private final ScaleFit fit;
     private final int groupSize;
     private final int groups;
     private final int stride = inverse.stride();
@@ -69,7 +69,7 @@ public final class Gptq implements RowQuantizer {
     private final GridEncoder.Grid[] grids;
 
     Band(int rows, GridEncoder grid) {
-      this.grid = grid;
+      this.fit = new ScaleFit(grid, factor.options().searchScales());
       this.groupSize = grid.groupSize();
       this.groups = columns / groupSize;
       this.w = new float[rows * stride];
@@ -98,7 +98,7 @@ public final class Gptq implements RowQuantizer {
       }
       for (int group = 0; hasStaticGroups() && group < groups; group++) {
         grids[row * groups + group] =
-            grid.fit(number * groups + group, values, at + group * groupSize);
+            fit.fit(number * groups + group, values, at + group * groupSize);
       }
     }
 
@@ -127,7 +127,7 @@ public final class Gptq implements RowQuantizer {
         return grids[row * groups + input / groupSize];
       }
       if (place % groupSize == 0) {
-        grids[row] = grid.fit(number * groups + place / groupSize, w, row * stride + place);
+        grids[row] = fit.fit(number * groups + place / groupSize, w, row * stride + place);
       }
       return grids[row];
     }

@@ -13,6 +13,7 @@ import java.util.SequencedMap;
 /// @param steps denoising steps of each
 /// @param seed of the first prompt's noise
 /// @param guidance strength of guidance
+/// @param stepWeights how much the rows of each step count, such as `step-squared`
 /// @param tool what recorded them, such as `nibble 0.1.0`
 public record CalibrationHeader(
     String component,
@@ -22,6 +23,7 @@ public record CalibrationHeader(
     int steps,
     long seed,
     double guidance,
+    String stepWeights,
     String tool) {
   public CalibrationHeader {
     layers = Collections.unmodifiableSequencedMap(new LinkedHashMap<>(layers));

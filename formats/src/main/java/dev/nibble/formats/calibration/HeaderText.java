@@ -33,6 +33,7 @@ final class HeaderText {
     metadata.put("steps", Integer.toString(header.steps()));
     metadata.put("seed", Long.toString(header.seed()));
     metadata.put("guidance", Double.toString(header.guidance()));
+    metadata.put("step_weights", header.stepWeights());
     metadata.put("tool", header.tool());
     return metadata;
   }
@@ -49,6 +50,7 @@ final class HeaderText {
         Math.toIntExact(text.number("steps", 1, Integer.MAX_VALUE)),
         text.number("seed", Long.MIN_VALUE, Long.MAX_VALUE),
         text.guidance(),
+        text.of("step_weights"),
         text.of("tool"));
   }
 

@@ -36,6 +36,8 @@ public final class CalibrationRecorder implements UnaryOperator<Backend> {
   private Optional<Backend> backend = Optional.empty();
   private Optional<Ops> ops = Optional.empty();
   private Mode mode = Mode.OFF;
+  private float[] weights = {1};
+  private int step;
   private long budget;
   private long left;
 
@@ -125,6 +127,19 @@ public final class CalibrationRecorder implements UnaryOperator<Backend> {
     return !hessians || inputs.values().stream().allMatch(input -> input.end() == input.features());
   }
 
+  /// A prompt begins.
+  ///
+  /// @param ofSteps weight of each of its steps
+  void startPrompt(float[] ofSteps) {
+    weights = ofSteps.clone();
+    step = 0;
+  }
+
+  /// A step is done.
+  void endStep() {
+    step = Math.min(step + 1, weights.length - 1);
+  }
+
   /// A prompt is done; from now on every layer is known.
   void endPrompt() {
     if (mode == Mode.LEARN) {
@@ -162,7 +177,7 @@ public final class CalibrationRecorder implements UnaryOperator<Backend> {
     }
     RecordedInput input = input(layer.input());
     if (layer.input().equals(weight.module())) {
-      input.add(x, session, mode != Mode.HESSIANS);
+      input.add(x, weights[step], session, mode != Mode.HESSIANS);
     } else if (!input.isCurrent(x)) {
       throw new IllegalStateException(
           "layer '%s' shared the input of '%s' in the first prompt and does not now"

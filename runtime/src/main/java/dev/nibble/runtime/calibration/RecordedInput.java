@@ -94,17 +94,22 @@ final class RecordedInput {
   /// Records the rows of x.
   ///
   /// @param x `[..., features]`
+  /// @param weight of the rows: they are recorded times its square root
   /// @param vectors whether to record the vectors and the sample too
-  void add(Tensor x, Ops ops, boolean vectors) {
+  void add(Tensor x, float weight, Ops ops, boolean vectors) {
     current = Optional.of(x);
     int rows = x.elements() / features;
-    Tensor matrix = x.reshape(rows, features);
-    if (vectors) {
-      sample.add(count, matrix, ops);
-      addSums(matrix, ops);
-      count += rows;
+    Tensor plain = x.reshape(rows, features);
+    try (Region _ = ops.region()) {
+      Tensor matrix =
+          weight == 1 ? plain : ops.affine(plain, (float) Math.sqrt(weight), 0);
+      if (vectors) {
+        sample.add(count, matrix, ops);
+        addSums(matrix, ops);
+        count += rows;
+      }
+      gram.ifPresent(sum -> ops.addGram(sum, begin, matrix));
     }
-    gram.ifPresent(sum -> ops.addGram(sum, begin, matrix));
   }
 
   private void addSums(Tensor x, Ops ops) {

@@ -39,6 +39,7 @@ record RunIdentity(SequencedMap<String, String> facts) {
     facts.put("steps", Integer.toString(request.steps()));
     facts.put("guidance", Double.toString(request.guidance()));
     facts.put("size", request.width() + "x" + request.height());
+    facts.put("step weights", request.weights().id());
     facts.put("samples", Integer.toString(recorder.samples()));
     facts.put("hessians", Boolean.toString(recorder.hessians()));
     // Of the CPU the number of threads stands in its description.

@@ -11,6 +11,7 @@ import java.util.List;
 /// @param guidance strength of guidance, 0 for none
 /// @param width in pixels
 /// @param height in pixels
+/// @param weights how much each step counts
 /// @param tool what records, such as `nibble 0.1.0`
 public record StatisticsRequest(
     List<String> prompts,
@@ -19,6 +20,7 @@ public record StatisticsRequest(
     double guidance,
     int width,
     int height,
+    StepWeights weights,
     String tool) {
   public StatisticsRequest {
     prompts = List.copyOf(prompts);

@@ -7,6 +7,7 @@ import dev.nibble.formats.calibration.CanonicalConfig;
 import dev.nibble.formats.io.PendingOutput;
 import dev.nibble.runtime.GenerationRequest;
 import dev.nibble.runtime.Pipeline;
+import dev.nibble.runtime.StepListener;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
@@ -24,7 +25,7 @@ import java.util.Optional;
 /// var recorder = new CalibrationRecorder("transformer", 256, true, OptionalLong.empty());
 /// try (Pipeline pipeline = Pipeline.open(dir, options, LoadListener.NONE, cancellation, recorder)) {
 ///   var run = StatisticsRun.begin(pipeline, recorder, request, StatisticsRun.folder(output));
-///   run.record((picture, _) -> pipeline.generate(picture));
+///   run.record((picture, _, steps) -> pipeline.generate(picture, steps, cancellation));
 ///   run.write(pending);
 /// }
 /// ```
@@ -69,7 +70,8 @@ public final class StatisticsRun {
   /// Draws a picture; what it looks like is of no interest.
   @FunctionalInterface
   public interface Drawer {
-    void draw(GenerationRequest picture, Position position) throws IOException;
+    /// @param steps to be told of each step
+    void draw(GenerationRequest picture, Position position, StepListener steps) throws IOException;
   }
 
   /// The folder in which a run keeps where it stands.
@@ -163,13 +165,22 @@ public final class StatisticsRun {
   private void finishPass(Drawer drawer) throws IOException {
     int all = request.prompts().size();
     while (!isPassDone()) {
-      drawer.draw(request.picture(prompts), new Position(pass, prompts, all));
+      GenerationRequest picture = request.picture(prompts);
+      recorder.startPrompt(weights(picture));
+      drawer.draw(picture, new Position(pass, prompts, all), _ -> recorder.endStep());
       recorder.endPrompt();
       prompts++;
       if (isPassDone() || System.nanoTime() - saved >= SAVE_COST * saveNanos) {
         save();
       }
     }
+  }
+
+  /// What encodes a text runs before the steps.
+  private float[] weights(GenerationRequest picture) {
+    return recorder.component().equals("transformer")
+        ? request.weights().of(pipeline.noiseLevels(picture))
+        : new float[] {1};
   }
 
   private void save() throws IOException {
@@ -213,6 +224,7 @@ public final class StatisticsRun {
         request.steps(),
         request.seed(),
         request.guidance(),
+        request.weights().id(),
         request.tool());
   }
 
