@@ -90,13 +90,15 @@ record StatisticsCalibration(Session session, CalibrationJob job, StatisticsOpti
 
   private static String label(Position position) {
     String prompt = "prompt %d/%d".formatted(position.prompt() + 1, position.prompts());
-    return position.pass() == 1 ? prompt : "pass %d, %s".formatted(position.pass(), prompt);
+    return position.passes() == 1
+        ? prompt
+        : "pass %d/%d, %s".formatted(position.pass(), position.passes(), prompt);
   }
 
   private void tellResumed(Position position) {
     tell(
-        "going on with pass %d after prompt %d of %d"
-            .formatted(position.pass(), position.prompt(), position.prompts()));
+        "going on with pass %d of %d after prompt %d of %d"
+            .formatted(position.pass(), position.passes(), position.prompt(), position.prompts()));
   }
 
   private void tellKept(Path folder) {

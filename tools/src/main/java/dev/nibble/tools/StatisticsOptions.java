@@ -46,7 +46,7 @@ final class StatisticsOptions {
       names = "--no-hessian",
       order = 11,
       description =
-          "X.safetensors: leave out the Hessians, which GPTQ needs: smaller and faster by far.")
+          "X.safetensors: leave out the Hessians, which GPTQ needs and which are most of the file.")
   private boolean withoutHessian;
 
   @Option(

@@ -142,7 +142,7 @@ class CalibrateStatisticsTest {
     assertTrue(other.lastErrorLine().contains("(steps 1, now 2)"), other.err());
     CommandRun rest = calibrate("--steps", "1");
     assertEquals(0, rest.code(), rest.err());
-    assertTrue(rest.err().contains("note: going on with pass 1 after prompt "), rest.err());
+    assertTrue(rest.err().contains("note: going on with pass 1 of 1 after prompt "), rest.err());
     Path interrupted = Files.move(output, folder.resolve("interrupted.safetensors"));
     assertEquals(0, calibrate("--steps", "1").code());
     assertEquals(-1, Files.mismatch(interrupted, output));

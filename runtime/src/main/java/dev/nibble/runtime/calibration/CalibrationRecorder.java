@@ -7,6 +7,7 @@ import dev.nibble.runtime.tensor.Backend;
 import dev.nibble.runtime.tensor.Ops;
 import dev.nibble.runtime.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -105,7 +106,7 @@ public final class CalibrationRecorder implements UnaryOperator<Backend> {
   /// Begins a pass over all prompts: the first, which learns the layers, if none is known.
   void startPass() {
     release();
-    budget = memory.isPresent() ? memory.getAsLong() : backend().freeBytes() / 2;
+    findBudget();
     left = budget;
     if (inputs.isEmpty()) {
       mode = Mode.LEARN;
@@ -119,7 +120,30 @@ public final class CalibrationRecorder implements UnaryOperator<Backend> {
   ///
   /// @param isFirst whether it is the first pass
   void resumePass(boolean isFirst) {
+    findBudget();
+    inputs.values().forEach(this::requireRoom);
     mode = isFirst ? Mode.RECORD : Mode.HESSIANS;
+  }
+
+  private void findBudget() {
+    budget = memory.isPresent() ? memory.getAsLong() : backend().freeBytes() / 2;
+  }
+
+  /// Passes that this one leaves to do, if each gets as much memory.
+  int passesLeft() {
+    int[] done = inputs.values().stream().mapToInt(RecordedInput::end).toArray();
+    int[] all = inputs.values().stream().mapToInt(RecordedInput::features).toArray();
+    int passes = 0;
+    while (hessians && !Arrays.equals(done, all)) {
+      long room = budget;
+      for (int i = 0; i < all.length; i++) {
+        int rows = rows(all[i], done[i], room);
+        done[i] += rows;
+        room -= (long) Float.BYTES * all[i] * rows;
+      }
+      passes++;
+    }
+    return passes;
   }
 
   /// Whether all rows of all Hessians are summed when this pass is done.
@@ -218,32 +242,31 @@ public final class CalibrationRecorder implements UnaryOperator<Backend> {
   /// @param done rows that are summed already
   private void allot(RecordedInput input, int done) {
     int features = input.features();
-    int rows = features - done;
-    if (!hessians || rows == 0) {
-      input.startPass(done, done, Optional.empty());
-      return;
-    }
-    long row = (long) Float.BYTES * features;
-    requireRoom(input, row);
-    long most = Math.min(left / row, Integer.MAX_VALUE / 2 / features);
-    if (rows > most) {
-      rows = (int) most / Ops.GRAM_ROWS * Ops.GRAM_ROWS;
-    }
-    left -= rows * row;
+    requireRoom(input);
+    int rows = hessians ? rows(features, done, left) : 0;
+    left -= (long) Float.BYTES * features * rows;
     input.startPass(
         done,
         done + rows,
         rows == 0 ? Optional.empty() : Optional.of(sum(new float[rows * features], rows)));
   }
 
+  /// Rows of a Hessian that so many bytes hold, of those that are left; cut where they may be cut.
+  private static int rows(int features, int done, long bytes) {
+    int rows = features - done;
+    long most = Math.min(bytes / Float.BYTES / features, Integer.MAX_VALUE / 2 / features);
+    return rows <= most ? rows : (int) most / Ops.GRAM_ROWS * Ops.GRAM_ROWS;
+  }
+
   /// Where not even all of the memory holds the least that a pass records, no number of passes
   /// would help.
-  private void requireRoom(RecordedInput input, long row) {
-    int least = Math.min(Ops.GRAM_ROWS, input.features());
-    if (budget < row * least) {
+  private void requireRoom(RecordedInput input) {
+    int rows = Math.min(Ops.GRAM_ROWS, input.features());
+    long least = (long) Float.BYTES * input.features() * rows;
+    if (hessians && budget < least) {
       throw new NibbleException(
           "--memory: %,d bytes do not hold %d rows of the Hessian of '%s': give %,d or more, or --no-hessian"
-              .formatted(budget, least, input.name(), row * least));
+              .formatted(budget, rows, input.name(), least));
     }
   }
 

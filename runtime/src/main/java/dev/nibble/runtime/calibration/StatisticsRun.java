@@ -63,9 +63,10 @@ public final class StatisticsRun {
   /// Where a run is.
   ///
   /// @param pass over all prompts, counted from 1
+  /// @param passes that it will take; 1 until the first prompt has shown what there is to record
   /// @param prompt counted from 0
   /// @param prompts of the pass
-  public record Position(int pass, int prompt, int prompts) {}
+  public record Position(int pass, int passes, int prompt, int prompts) {}
 
   /// Draws a picture; what it looks like is of no interest.
   @FunctionalInterface
@@ -126,6 +127,7 @@ public final class StatisticsRun {
         inputs.add(input);
       }
       recorder.restore(last.layers(), inputs);
+      recorder.resumePass(pass == 1);
     } finally {
       files.forEach(PassFile::close);
     }
@@ -137,9 +139,11 @@ public final class StatisticsRun {
 
   /// Where it goes on; empty if it begins.
   public Optional<Position> resumed() {
-    return pass == 0
-        ? Optional.empty()
-        : Optional.of(new Position(pass, prompts, request.prompts().size()));
+    return pass == 0 ? Optional.empty() : Optional.of(position());
+  }
+
+  private Position position() {
+    return new Position(pass, pass + recorder.passesLeft(), prompts, request.prompts().size());
   }
 
   /// Draws what is left to draw.
@@ -147,8 +151,7 @@ public final class StatisticsRun {
   /// @param drawer has the pipeline draw; what it throws ends the run, which a later one continues
   public void record(Drawer drawer) throws IOException {
     try {
-      if (pass > 0 && !isPassDone()) {
-        recorder.resumePass(pass == 1);
+      if (pass > 0) {
         finishPass(drawer);
       }
       while (pass == 0 || !recorder.isComplete()) {
@@ -163,11 +166,10 @@ public final class StatisticsRun {
   }
 
   private void finishPass(Drawer drawer) throws IOException {
-    int all = request.prompts().size();
     while (!isPassDone()) {
       GenerationRequest picture = request.picture(prompts);
       recorder.startPrompt(weights(picture));
-      drawer.draw(picture, new Position(pass, prompts, all), _ -> recorder.endStep());
+      drawer.draw(picture, position(), _ -> recorder.endStep());
       recorder.endPrompt();
       prompts++;
       if (isPassDone() || System.nanoTime() - saved >= SAVE_COST * saveNanos) {

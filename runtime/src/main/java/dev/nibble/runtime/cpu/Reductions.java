@@ -8,8 +8,9 @@ final class Reductions {
   private static final int BLOCK = 4096;
   private static final double COST = 0.5;
 
-  /// Columns whose sums a thread keeps at a time: their part of a row fills cache lines.
-  private static final int FEATURES = 64;
+  /// Columns whose sums a thread keeps at a time, in its first-level cache: their part of a row is
+  /// so long that the processor fetches ahead.
+  private static final int FEATURES = 256;
 
   private final Machine machine;
 
@@ -116,16 +117,20 @@ final class Reductions {
 
   private static void columns(
       float[] a, int at, int d, int rows, int count, float[] out, int outAt) {
+    float[] values = new float[count];
     double[] absolute = new double[count];
     float[] largest = new float[count];
     double[] squares = new double[count];
     for (int row = 0; row < rows; row++) {
-      int from = at + row * d;
+      // Two loops, for the compiler makes vectors of what has numbers of one size.
+      System.arraycopy(a, at + row * d, values, 0, count);
       for (int j = 0; j < count; j++) {
-        float value = Math.abs(a[from + j]);
-        absolute[j] += value;
-        largest[j] = Math.max(largest[j], value);
-        squares[j] += (double) value * value;
+        largest[j] = Math.max(largest[j], Math.abs(values[j]));
+      }
+      for (int j = 0; j < count; j++) {
+        double value = values[j];
+        absolute[j] += Math.abs(value);
+        squares[j] += value * value;
       }
     }
     for (int j = 0; j < count; j++) {

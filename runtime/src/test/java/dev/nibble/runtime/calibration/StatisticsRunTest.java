@@ -242,5 +242,8 @@ class StatisticsRunTest {
             NibbleException.class, () -> TestRun.PLAIN.withMemory(1 << 19).record(file, REQUEST));
     String line = String.valueOf(refusal.getMessage());
     assertTrue(line.contains("give 1,048,576 or more"), line);
+    interrupt(file, TestRun.PLAIN.stoppedAfter(1));
+    assertThrows(
+        NibbleException.class, () -> TestRun.PLAIN.withMemory(1 << 19).record(file, REQUEST));
   }
 }

@@ -1,5 +1,7 @@
 package dev.nibble.runtime.calibration;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
 import dev.nibble.fixtures.Fixtures;
 import dev.nibble.formats.io.PendingOutput;
 import dev.nibble.runtime.Cancellation;
@@ -47,7 +49,9 @@ record TestRun(PipelineOptions options, OptionalLong memory, int stopAfter) {
       Path state = StatisticsRun.folder(output);
       StatisticsRun run = StatisticsRun.begin(pipeline, recorder, request, state);
       int[] drawn = {0};
-      run.record((picture, _) -> {
+      int[] promised = {1};
+      run.record((picture, position) -> {
+        promised[0] = drawn[0] == 1 ? position.passes() : promised[0];
         if (drawn[0]++ == stopAfter) {
           // In the middle of a picture, whose rows are in the sums already.
           Cancellation cancellation = new Cancellation();
@@ -56,6 +60,7 @@ record TestRun(PipelineOptions options, OptionalLong memory, int stopAfter) {
         pipeline.generate(picture);
       });
       StatisticsSummary summary = run.write(pending);
+      assertEquals(summary.passes(), promised[0]);
       pending.commit();
       StatisticsRun.drop(state);
       return summary;
