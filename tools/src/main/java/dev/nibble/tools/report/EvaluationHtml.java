@@ -98,7 +98,7 @@ public final class EvaluationHtml {
     number(reference ? "" : Html.format("%.4f", subject.ssim()));
     number(reference ? "" : EvaluationPrinter.scientific(subject.perceptual()));
     number(Html.format("%.2f", subject.seconds()));
-    add("<td>%s</td></tr>", Html.name(subject.size().weights()));
+    add("<td class=\"weights\">%s</td></tr>", Html.name(subject.size().weights()));
   }
 
   private void number(String text) {
