@@ -36,7 +36,9 @@ public final class SvdBranch {
     this.down = down;
   }
 
-  /// A branch that an algorithm has found. Up and down are rounded to BF16.
+  /// A branch that an algorithm has found. All numbers are rounded to BF16: the scales too, which
+  /// other tools keep in 16 bits; what follows must be computed from those that this branch gives
+  /// back.
   ///
   /// @param inputScale `[in]`, above 0
   /// @param up `[out, rank]`, row-major; empty for rank 0
@@ -53,13 +55,14 @@ public final class SvdBranch {
           "a branch of %d scales, up %d, down %d does not fit a weight %s"
               .formatted(inputScale.length, up.length, down.length, weight));
     }
+    float[] scale = rounded(inputScale);
     for (int i = 0; i < columns; i++) {
-      if (!(inputScale[i] > 0 && Float.isFinite(inputScale[i]))) {
+      if (!(scale[i] > 0 && Float.isFinite(scale[i]))) {
         throw new IllegalArgumentException(
             "the scale of input %d is %s, not above 0".formatted(i, inputScale[i]));
       }
     }
-    return new SvdBranch(rows, columns, rank, inputScale.clone(), rounded(up), rounded(down));
+    return new SvdBranch(rows, columns, rank, scale, rounded(up), rounded(down));
   }
 
   /// The branch of a weight.
