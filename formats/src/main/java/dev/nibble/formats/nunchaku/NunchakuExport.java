@@ -87,6 +87,12 @@ public final class NunchakuExport {
             .orElseThrow();
   }
 
+  /// What was written.
+  ///
+  /// @param layers that became 4-bit
+  /// @param rank of all of them
+  public record Summary(int layers, int rank) {}
+
   /// Writes a directory.
   ///
   /// @param source a model's directory
@@ -94,13 +100,14 @@ public final class NunchakuExport {
   /// @throws UnsupportedException if a layer is in another scheme, or has sizes that the kernels do
   ///   not take, or names are not those of diffusers' classes
   /// @throws IOException if a file can't be read or written; the message names it
-  public static void write(Path source, Path target, boolean force) throws IOException {
+  public static Summary write(Path source, Path target, boolean force) throws IOException {
     try (OpenModel model = OpenModel.open(source)) {
       NunchakuExport export = new NunchakuExport(source, model);
       try (PendingOutput output = PendingOutput.directory(target, force)) {
         export.write(output.path());
         output.commit();
       }
+      return new Summary(export.layers.size(), export.rank);
     }
   }
 

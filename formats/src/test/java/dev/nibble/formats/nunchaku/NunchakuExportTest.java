@@ -143,7 +143,7 @@ class NunchakuExportTest {
     put("proj_out.bias", DType.BF16, Shape.of(3));
     Path source = source();
     Path target = folder.resolve("target");
-    NunchakuExport.write(source, target, false);
+    assertEquals(new NunchakuExport.Summary(2, 32), NunchakuExport.write(source, target, false));
 
     JsonNode config = new ObjectMapper().readTree(target.resolve("config.json").toFile());
     assertEquals("SomeTransformer2DModel", config.path("_class_name").asText());
