@@ -2,6 +2,7 @@ package dev.nibble.formats.model;
 
 import dev.nibble.formats.Shape;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 
 /// What nibble knows about one architecture: how its checkpoints are recognised by their tensor
@@ -46,6 +47,19 @@ public interface ModelFamily {
 
   /// The layers that lose most when quantized, which `--keep-sensitive` keeps.
   List<LayerNote> sensitive();
+
+  /// Where input scales of layers go without a trace, for names of the {@link Dialect#LIBRARY}.
+  /// What is not listed has no place for a scale, or none that is known.
+  ///
+  /// @param tensors shapes of all tensors of the file
+  default List<Fold> folds(Map<String, Shape> tensors) {
+    return List.of();
+  }
+
+  /// Why the input of some layers can't be scaled by anything before them.
+  default List<LayerNote> unfoldable() {
+    return List.of();
+  }
 
   /// The ways in which the classes that open this model spell its module paths: first as the file
   /// spells them.

@@ -2,6 +2,8 @@ package dev.nibble.formats.model;
 
 import dev.nibble.formats.Shape;
 import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.regex.Pattern;
 
@@ -13,6 +15,8 @@ import java.util.regex.Pattern;
 record QwenImageFamily() implements ModelFamily {
   private static final Pattern MODULATION =
       Pattern.compile("transformer_blocks\\.\\d+\\.img_mod\\.1\\.weight");
+
+  private static final Pattern BLOCK = Pattern.compile("transformer_blocks\\.\\d+\\.");
 
   @Override
   public String id() {
@@ -49,5 +53,41 @@ record QwenImageFamily() implements ModelFamily {
         new LayerNote("time_text_embed", "time embedding, shared by every block"),
         new LayerNote("norm_out", "modulation of the exit"),
         new LayerNote("proj_out", "exit to the image"));
+  }
+
+  /// Each stream's modulation is six chunks: shift, scale and gate of the attention, then of the
+  /// feed-forward; that of the exit is scale and shift. The attention mixes the values of both
+  /// streams, so that their outputs share a scale.
+  @Override
+  public List<Fold> folds(Map<String, Shape> tensors) {
+    FoldFinder finder = new FoldFinder(tensors);
+    for (String block : finder.prefixes(BLOCK, "attn.to_q.weight")) {
+      OptionalInt first = OptionalInt.of(0);
+      OptionalInt second = OptionalInt.of(3);
+      finder.modulation(block, "img_mod.1", 6, 1, first, "attn.to_q", "attn.to_k", "attn.to_v");
+      finder.modulation(
+          block, "txt_mod.1", 6, 1, first, "attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj");
+      finder.rows(
+          block,
+          List.of("attn.to_v", "attn.add_v_proj"),
+          List.of("attn.to_out.0", "attn.to_add_out"));
+      finder.modulation(block, "img_mod.1", 6, 4, second, "img_mlp.net.0.proj");
+      finder.modulation(block, "txt_mod.1", 6, 4, second, "txt_mlp.net.0.proj");
+    }
+    finder.norm("", "txt_norm", "txt_in");
+    finder.modulation("", "norm_out.linear", 2, 0, OptionalInt.of(1), "proj_out");
+    return finder.folds();
+  }
+
+  @Override
+  public List<LayerNote> unfoldable() {
+    return List.of(
+        new LayerNote("img_in", "takes the picture itself"),
+        new LayerNote("time_text_embed", "takes the time, or its SiLU"),
+        new LayerNote("img_mod", "takes the time, which every block shares"),
+        new LayerNote("txt_mod", "takes the time, which every block shares"),
+        new LayerNote("norm_out.linear", "takes the time, which every block shares"),
+        new LayerNote("img_mlp.net.2", "comes out of a GELU, which is not linear"),
+        new LayerNote("txt_mlp.net.2", "comes out of a GELU, which is not linear"));
   }
 }

@@ -3,6 +3,7 @@ package dev.nibble.formats.model;
 import dev.nibble.formats.Shape;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.regex.Pattern;
 
@@ -20,6 +21,9 @@ record QwenLlamaFamily() implements ModelFamily {
       Pattern.compile(NESTS + "layers\\.\\d+\\.self_attn\\.q_proj\\.weight");
   private static final Pattern DOWN =
       Pattern.compile(NESTS + "layers\\.\\d+\\.mlp\\.down_proj\\.weight");
+  private static final Pattern LAYER = Pattern.compile(NESTS + "layers\\.\\d+\\.");
+  private static final Pattern LINEAR_ATTENTION =
+      Pattern.compile(NESTS + "layers\\.\\d+\\.linear_attn\\..*");
   private static final Pattern EXPERTS = Pattern.compile(".*\\.mlp\\.experts\\..*");
   private static final Pattern VISION = Pattern.compile("(model\\.)?visual\\..*");
   private static final Pattern NEST = Pattern.compile("^(model\\.|language_model\\.)+");
@@ -62,6 +66,39 @@ record QwenLlamaFamily() implements ModelFamily {
     return List.of(
         new LayerNote("self_attn.v_proj", "small, and every 4-bit GGUF mix gives it more bits"),
         new LayerNote("visual.merger", "the only way from pictures to text"));
+  }
+
+  /// Of Qwen 2 and 3 only, told by their biases and head norms: others have the same names, but
+  /// norms that multiply by `1 + weight` (Gemma) or stand elsewhere (OLMo 2). A value whose heads
+  /// several queries share has fewer rows than the output projection has inputs, and takes no
+  /// scale.
+  @Override
+  public List<Fold> folds(Map<String, Shape> tensors) {
+    if (NameRules.has(tensors.keySet(), LINEAR_ATTENTION)) {
+      return List.of();
+    }
+    FoldFinder finder = new FoldFinder(tensors);
+    for (String layer : finder.prefixes(LAYER, "self_attn.q_proj.weight")) {
+      boolean qwen =
+          tensors.containsKey(layer + "self_attn.q_proj.bias")
+              || tensors.containsKey(layer + "self_attn.q_norm.weight");
+      if (!qwen || tensors.containsKey(layer + "post_feedforward_layernorm.weight")) {
+        continue;
+      }
+      finder.norm(
+          layer, "input_layernorm", "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj");
+      finder.rows(layer, List.of("self_attn.v_proj"), List.of("self_attn.o_proj"));
+      finder.norm(layer, "post_attention_layernorm", "mlp.gate_proj", "mlp.up_proj");
+      finder.rows(layer, List.of("mlp.up_proj"), List.of("mlp.down_proj"));
+    }
+    return finder.folds();
+  }
+
+  @Override
+  public List<LayerNote> unfoldable() {
+    return List.of(
+        new LayerNote("self_attn.o_proj", "several queries share a head of values"),
+        new LayerNote("visual", "no folds of the vision tower are known"));
   }
 
   @Override

@@ -2,6 +2,8 @@ package dev.nibble.formats.model;
 
 import dev.nibble.formats.Shape;
 import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.regex.Pattern;
 
@@ -17,6 +19,9 @@ record ZImageFamily() implements ModelFamily {
       Pattern.compile("(layers|\\w+_refiner)\\.\\d+\\.attention\\.to_q\\.weight");
   private static final Pattern FUSED =
       Pattern.compile("(layers|\\w+_refiner)\\.\\d+\\.attention\\.qkv\\.weight");
+
+  private static final Pattern BLOCK = Pattern.compile("(layers|\\w+_refiner)\\.\\d+\\.");
+  private static final Pattern FINAL_LAYER = Pattern.compile("all_final_layer\\.[\\d-]+\\.");
 
   @Override
   public String id() {
@@ -61,5 +66,32 @@ record ZImageFamily() implements ModelFamily {
         new LayerNote("adaLN_modulation", "scales and gates of whole blocks"),
         new LayerNote("noise_refiner", "first blocks of the image"),
         new LayerNote("context_refiner", "first blocks of the text"));
+  }
+
+  /// The modulation of a block is `1 + scale` after the norm, without shift, so the norm's weight
+  /// can take any scale of its features.
+  @Override
+  public List<Fold> folds(Map<String, Shape> tensors) {
+    FoldFinder finder = new FoldFinder(tensors);
+    for (String block : finder.prefixes(BLOCK, "attention.to_q.weight")) {
+      finder.norm(block, "attention_norm1", "attention.to_q", "attention.to_k", "attention.to_v");
+      finder.rows(block, List.of("attention.to_v"), List.of("attention.to_out.0"));
+      finder.norm(block, "ffn_norm1", "feed_forward.w1", "feed_forward.w3");
+      finder.rows(block, List.of("feed_forward.w3"), List.of("feed_forward.w2"));
+    }
+    finder.norm("cap_embedder.", "0", "1");
+    for (String last : finder.prefixes(FINAL_LAYER, "linear.weight")) {
+      finder.modulation(last, "adaLN_modulation.1", 1, 0, OptionalInt.empty(), "linear");
+    }
+    return finder.folds();
+  }
+
+  @Override
+  public List<LayerNote> unfoldable() {
+    return List.of(
+        new LayerNote("x_embedder", "takes the picture itself"),
+        new LayerNote("all_x_embedder", "takes the picture itself"),
+        new LayerNote("t_embedder", "takes the time, or its SiLU"),
+        new LayerNote("adaLN_modulation", "takes the time, which every block shares"));
   }
 }

@@ -8,6 +8,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /// Linear absmax int8 over blocks of the flattened weight.
 ///
@@ -49,6 +50,13 @@ public record AbsmaxInt8(int blockSize) implements QuantScheme {
   @Override
   public WeightEncoder encoder(Shape weight, DType source, SegmentAllocator statistics) {
     return new Encoder(Blocks.of(blockSize, weight), source, statistics, Int8Kernels.best());
+  }
+
+  @Override
+  public Optional<GridEncoder> grid(Shape weight, SegmentAllocator statistics) {
+    return IntegerGrid.fits(blockSize, weight)
+        ? Optional.of(new SignedGrid(blockSize, false, weight, statistics))
+        : Optional.empty();
   }
 
   @Override

@@ -10,6 +10,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /// Linear uint8 with scale and zero point over blocks of the flattened weight. With `lo = min(0,
 /// min w)` and `hi = max(0, max w)` of the block:
@@ -55,6 +56,15 @@ public record AffineInt8(int blockSize) implements QuantScheme {
   @Override
   public WeightEncoder encoder(Shape weight, DType source, SegmentAllocator statistics) {
     return new Encoder(Blocks.of(blockSize, weight), source, statistics, Int8Kernels.best());
+  }
+
+  @Override
+  public Optional<GridEncoder> grid(Shape weight, SegmentAllocator statistics) {
+    if (!IntegerGrid.fits(blockSize, weight)) {
+      return Optional.empty();
+    }
+    GroupedInt same = new GroupedInt(8, blockSize, false, DType.F32);
+    return Optional.of(new AffineGrid(same, false, weight, statistics));
   }
 
   @Override

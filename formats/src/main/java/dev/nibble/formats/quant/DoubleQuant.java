@@ -28,6 +28,21 @@ final class DoubleQuant {
     return Math.ceilDiv(blocks, GROUP);
   }
 
+  /// The code of one centred absmax in a group, clamped to the group's range.
+  static byte code(float centred, float nested) {
+    if (nested == 0) {
+      return 0;
+    }
+    int[] index = new int[1];
+    TABLE.indexes(new float[] {centred}, 1f / nested, 1, index);
+    return TABLE.code(index[0]);
+  }
+
+  /// What a reader computes.
+  static float decode(byte code, float nested, float offset) {
+    return TABLE.value(Byte.toUnsignedInt(code)) * nested + offset;
+  }
+
   /// Told the absmax of each group, before and after.
   @FunctionalInterface
   interface Listener {

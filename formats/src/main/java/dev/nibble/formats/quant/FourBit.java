@@ -7,6 +7,7 @@ import java.lang.foreign.SegmentAllocator;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 
 /// 4-bit codes over blocks of the flattened weight, exactly as bitsandbytes' CPU backend makes
 /// them.
@@ -91,6 +92,13 @@ public record FourBit(FourBitType type, int blockSize, boolean doubleQuant) impl
   @Override
   public WeightEncoder encoder(Shape weight, DType source, SegmentAllocator statistics) {
     return new FourBitEncoder(this, weight, source, statistics, FourBitKernel.best());
+  }
+
+  @Override
+  public Optional<GridEncoder> grid(Shape weight, SegmentAllocator statistics) {
+    return IntegerGrid.fits(blockSize, weight)
+        ? Optional.of(new FourBitGrid(this, weight, statistics))
+        : Optional.empty();
   }
 
   @Override

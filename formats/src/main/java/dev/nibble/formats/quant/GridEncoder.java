@@ -8,6 +8,9 @@ import java.util.Map;
 /// and codes from wherever it likes. What a reader decodes follows from both alone, so the result
 /// is a weight of the scheme like any other.
 ///
+/// Fitting every group to the weight itself and taking {@link Grid#code} of every value gives the
+/// very bytes of the scheme's {@link WeightEncoder}.
+///
 /// Groups are numbered row by row: group `row · groupsPerRow + g`. Different groups may be fitted,
 /// and different rows written, by different threads at once.
 public interface GridEncoder {
@@ -20,7 +23,7 @@ public interface GridEncoder {
     return false;
   }
 
-  /// Looks at whole rows.
+  /// Looks at whole rows of the weight as it was. Different rows may come from different threads.
   ///
   /// @param values `[rows, in]`, row-major
   default void survey(long firstRow, int rows, float[] values) {}
@@ -28,16 +31,33 @@ public interface GridEncoder {
   /// Ends the survey.
   default void surveyed() {}
 
+  /// Says which group of its row each input belongs to, where groups do not follow the order of the
+  /// inputs; stored as {@link Part#GROUP_INDEX}.
+  ///
+  /// @param groupOfInput `[in]`, each group {@link #groupSize()} times
+  /// @return whether this scheme can store it; if not, nothing has changed
+  default boolean regroup(int[] groupOfInput) {
+    return false;
+  }
+
   /// Computes and keeps the statistics of one group, as they will be stored (rounded to their
   /// dtype), and gives its grid.
   ///
   /// @param values where `count` = {@link #groupSize()} values begin at `at`; not changed
+  /// @throws dev.nibble.formats.NibbleException if a value, or what follows from it, is not finite
   Grid fit(long group, float[] values, int at);
 
-  /// The values that codes of one group stand for.
+  /// The values that codes of one group stand for. Codes are those of {@link Part#CODES}, signed or
+  /// not as their dtype is.
   interface Grid {
-    /// The code whose value is nearest, by the scheme's own rule of rounding.
+    /// The code of a value by the scheme's own rule of rounding.
     int code(float value);
+
+    /// The code whose decoded value is nearest. Not {@link #code} where a scheme rounds by other
+    /// statistics than it stores (double quantization).
+    default int nearest(float value) {
+      return code(value);
+    }
 
     /// What a reader decodes from the code, in float32.
     float value(int code);

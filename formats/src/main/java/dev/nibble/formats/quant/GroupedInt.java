@@ -6,6 +6,7 @@ import dev.nibble.formats.internal.simd.Int8Kernels;
 import java.lang.foreign.SegmentAllocator;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /// Whole numbers of 4 or 8 bits on one grid a group, as GPTQ, AWQ and compressed-tensors store
 /// them, by rounding to nearest. Groups run over the flattened weight.
@@ -90,6 +91,15 @@ public record GroupedInt(int bits, int groupSize, boolean symmetric, DType scale
   @Override
   public WeightEncoder encoder(Shape weight, DType source, SegmentAllocator statistics) {
     return new GroupedIntEncoder(this, weight, source, statistics, Int8Kernels.best());
+  }
+
+  @Override
+  public Optional<GridEncoder> grid(Shape weight, SegmentAllocator statistics) {
+    // Rows of an odd number of 4-bit codes do not begin at bytes.
+    boolean bytes = bits == 8 || weight.last() % 2 == 0;
+    return bytes && IntegerGrid.fits(groupSize, weight)
+        ? Optional.of(new AffineGrid(this, true, weight, statistics))
+        : Optional.empty();
   }
 
   @Override

@@ -8,6 +8,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /// LLM.int8: one scale a row, through fp16 whatever the source, as bitsandbytes stores it.
 ///
@@ -20,7 +21,7 @@ import java.util.Map;
 /// 0.50, `Int8Params._quantize`, `int8_vectorwise_quant` (torch computes 127/x as (1/x)*127).
 public record LlmInt8() implements QuantScheme {
   /// bitsandbytes' 0.007874015718698502, which is 1/127 in float32.
-  private static final float DECODE = 1f / 127f;
+  static final float DECODE = 1f / 127f;
 
   @Override
   public String id() {
@@ -47,6 +48,13 @@ public record LlmInt8() implements QuantScheme {
   @Override
   public WeightEncoder encoder(Shape weight, DType source, SegmentAllocator statistics) {
     return new Encoder(weight, source, statistics, Int8Kernels.best(), true);
+  }
+
+  @Override
+  public Optional<GridEncoder> grid(Shape weight, SegmentAllocator statistics) {
+    return IntegerGrid.fits(0, weight)
+        ? Optional.of(new SignedGrid(0, true, weight, statistics))
+        : Optional.empty();
   }
 
   @Override

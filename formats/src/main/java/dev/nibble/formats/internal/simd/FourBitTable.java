@@ -43,7 +43,7 @@ public final class FourBitTable {
 
   /// {@link #bin} of a value from -1 to 1 or NaN, without the four branches that no processor can
   /// predict; see {@link FourBitCells}.
-  int binOfNormalized(float value) {
+  public int binOfNormalized(float value) {
     int cell =
         Float.floatToRawIntBits(value * FourBitCells.SCALE + FourBitCells.MAGIC)
             & (FourBitCells.CELLS - 1);
@@ -60,7 +60,7 @@ public final class FourBitTable {
   }
 
   /// The code that is stored for a bin.
-  int code(int bin) {
+  public int code(int bin) {
     return codes[bin];
   }
 

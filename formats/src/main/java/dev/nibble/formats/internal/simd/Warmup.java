@@ -14,7 +14,7 @@ import java.util.function.Supplier;
 ///
 /// One object serves all users of a method in the process, since being compiled is a fact of the
 /// process: this is why kernels keep theirs in static fields.
-final class Warmup {
+public final class Warmup {
   private static final int SHARE_OF_TRIES = 2;
 
   private final AtomicBoolean trying = new AtomicBoolean();
@@ -26,14 +26,14 @@ final class Warmup {
   private volatile long scalarSpeed = Long.MAX_VALUE;
 
   /// Whether the vector twin serves all calls.
-  boolean isWarm() {
+  public boolean isWarm() {
     return warm;
   }
 
   /// Runs one twin of a method without result; called until {@link #isWarm()}.
   ///
   /// @param units elements or other units of work in this call
-  void run(long units, Runnable vector, Runnable scalar) {
+  public void run(long units, Runnable vector, Runnable scalar) {
     boolean tries = shallTry();
     long start = System.nanoTime();
     (tries ? vector : scalar).run();
@@ -41,7 +41,7 @@ final class Warmup {
   }
 
   /// {@link #run} of a method with a result.
-  <T> T call(long units, Supplier<T> vector, Supplier<T> scalar) {
+  public <T> T call(long units, Supplier<T> vector, Supplier<T> scalar) {
     boolean tries = shallTry();
     long start = System.nanoTime();
     T result = (tries ? vector : scalar).get();

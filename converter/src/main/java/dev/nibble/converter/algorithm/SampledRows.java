@@ -1,0 +1,63 @@
+package dev.nibble.converter.algorithm;
+
+/// Some rows of a layer's weight, spread evenly.
+final class SampledRows {
+  private final CalibratedLayer layer;
+  private final int count;
+  private final float[] values;
+
+  private SampledRows(CalibratedLayer layer, int count, float[] values) {
+    this.layer = layer;
+    this.count = count;
+    this.values = values;
+  }
+
+  static SampledRows of(CalibratedLayer layer, int most) {
+    WeightRows weight = layer.weight();
+    int columns = weight.columns();
+    int count = Math.min(most, weight.rows());
+    float[] values = new float[Math.multiplyExact(count, columns)];
+    float[] row = new float[columns];
+    for (int i = 0; i < count; i++) {
+      weight.read((int) ((long) i * weight.rows() / count), 1, row);
+      System.arraycopy(row, 0, values, i * columns, columns);
+    }
+    return new SampledRows(layer, count, values);
+  }
+
+  CalibratedLayer layer() {
+    return layer;
+  }
+
+  int count() {
+    return count;
+  }
+
+  /// The rows themselves, `[count, in]`; not to be changed.
+  float[] values() {
+    return values;
+  }
+
+  /// Rows of the weight that each stands for.
+  double share() {
+    return (double) layer.weight().rows() / count;
+  }
+
+  /// What rounding does to `W·diag(s)`, seen from the unscaled input: `Q(W·s)/s − W`.
+  float[] error(float[] scales) {
+    int columns = scales.length;
+    float[] error = values.clone();
+    for (int i = 0; i < error.length; i += columns) {
+      for (int j = 0; j < columns; j++) {
+        error[i + j] *= scales[j];
+      }
+    }
+    RoundTrip.apply(layer.scheme(), count, columns, error);
+    for (int i = 0; i < error.length; i += columns) {
+      for (int j = 0; j < columns; j++) {
+        error[i + j] = error[i + j] / scales[j] - values[i + j];
+      }
+    }
+    return error;
+  }
+}
