@@ -60,6 +60,7 @@ public final class NibbleMain {
     line.addSubcommand(new BenchCommand(session));
     line.addSubcommand(new InspectCommand(session));
     line.addSubcommand(new DequantizeCommand(session));
+    line.addSubcommand(new ExportCommand(session));
     line.addSubcommand(new VerifyCommand(session));
     line.addSubcommand(new CompletionCommand(session));
     line.setOut(new PrintWriter(session.out(), true, session.out().charset()));

@@ -12,6 +12,7 @@ final class StoredSchemes {
   private static final String WEIGHT = ".weight";
   private static final String STATE = ".quant_state.bitsandbytes__";
   private static final String NIBBLE = ".nibble.";
+  private static final int FOUR_BIT_CODES = 16;
   private static final List<String> FOUR_BIT_PARTS =
       List.of(".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map");
 
@@ -41,7 +42,7 @@ final class StoredSchemes {
       FOUR_BIT_PARTS.forEach(part -> label(weight + part, scheme + " statistics"));
     } else if (name.contains(NIBBLE)) {
       String weight = name.substring(0, name.indexOf(NIBBLE));
-      String scheme = ofNibble(weight);
+      String scheme = ofNibble(weight) + branch(weight);
       label(weight, scheme);
       labels.put(name, scheme + " statistics");
     } else if (name.endsWith(WEIGHT) && tensor.dtype() == DType.I8) {
@@ -51,8 +52,10 @@ final class StoredSchemes {
 
   /// Which of the schemes that nibble stores under its own keys has these statistics.
   private String ofNibble(String weight) {
-    if (tensors.containsKey(weight + NIBBLE + "codebook")) {
-      return "bnb8-dynamic";
+    TensorInfo codebook = tensors.get(weight + NIBBLE + "codebook");
+    if (codebook != null) {
+      // Only the numbers tell NF4 from FP4.
+      return codebook.shape().elements() == FOUR_BIT_CODES ? "4-bit" : "bnb8-dynamic";
     }
     TensorInfo codes = tensors.get(weight);
     if (codes != null && (codes.dtype() == DType.F8_E4M3 || codes.dtype() == DType.F8_E5M2)) {
@@ -63,6 +66,15 @@ final class StoredSchemes {
       return "int packed";
     }
     return tensors.containsKey(weight + NIBBLE + "zero_point") ? "affine8" : "absmax8";
+  }
+
+  /// What stands beside the weight, as {@link dev.nibble.formats.quant.SvdQuant} names it.
+  private String branch(String weight) {
+    TensorInfo up = tensors.get(weight + NIBBLE + "low_rank_up");
+    if (up != null) {
+      return "+svd" + up.shape().last();
+    }
+    return tensors.containsKey(weight + NIBBLE + "input_scale") ? "+scale" : "";
   }
 
   private void labelInt8(String weight) {

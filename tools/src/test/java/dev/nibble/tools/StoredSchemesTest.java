@@ -5,7 +5,15 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.nibble.fixtures.Fixtures;
+import dev.nibble.formats.Shape;
+import dev.nibble.formats.TensorInfo;
+import dev.nibble.formats.quant.Part;
+import dev.nibble.formats.quant.PartSpec;
+import dev.nibble.formats.quant.QuantSchemes;
 import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Locale;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -64,6 +72,24 @@ class StoredSchemesTest {
         CommandRun.of("inspect", output, layer + ".*", "--json").json().get("tensors");
     assertEquals(
         statistics, statistics(tensors, layer + "." + codes, label), tensors.toPrettyString());
+  }
+
+  @ParameterizedTest
+  @CsvSource({"nf4+svd8, 4-bit+svd8", "int4:g64+svd5, int packed+svd5", "fp8:row+scale, fp8+scale"})
+  void labelsBranches(String scheme, String label) {
+    Map<String, TensorInfo> tensors = new HashMap<>();
+    Shape shape = Shape.of(64, 128);
+    for (PartSpec part : QuantSchemes.parse(scheme).parts(shape)) {
+      String name =
+          part.part() == Part.CODES
+              ? "a.weight"
+              : "a.weight.nibble." + part.part().name().toLowerCase(Locale.ROOT);
+      tensors.put(name, new TensorInfo(name, part.dtype(), part.shape(), 0, 0, part.byteSize()));
+    }
+    Map<String, String> labels = StoredSchemes.of(tensors);
+    assertEquals(tensors.keySet(), labels.keySet());
+    labels.forEach((name, found) ->
+        assertEquals(name.equals("a.weight") ? label : label + " statistics", found, name));
   }
 
   @Test

@@ -6,6 +6,7 @@ import dev.nibble.formats.Shape;
 import dev.nibble.formats.internal.simd.FloatReader;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.Map;
 import java.util.Set;
@@ -25,18 +26,26 @@ public final class SvdBranch {
   private final int rank;
   private final float[] scale;
   private final float[] up;
-  private final float[] down;
 
+  /// Rows of the right factor.
+  private final float[][] down;
+
+  /// @param down `[rank, in]`, row-major
   private SvdBranch(int rows, int columns, int rank, float[] scale, float[] up, float[] down) {
     this.rows = rows;
     this.columns = columns;
     this.rank = rank;
     this.scale = scale;
     this.up = up;
-    this.down = down;
+    this.down = new float[rank][];
+    for (int k = 0; k < rank; k++) {
+      this.down[k] = Arrays.copyOfRange(down, k * columns, (k + 1) * columns);
+    }
   }
 
-  /// A branch that an algorithm has found. Up and down are rounded to BF16.
+  /// A branch that an algorithm has found. All numbers are rounded to BF16: the scales too, which
+  /// other tools keep in 16 bits; what follows must be computed from those that this branch gives
+  /// back.
   ///
   /// @param inputScale `[in]`, above 0
   /// @param up `[out, rank]`, row-major; empty for rank 0
@@ -53,13 +62,14 @@ public final class SvdBranch {
           "a branch of %d scales, up %d, down %d does not fit a weight %s"
               .formatted(inputScale.length, up.length, down.length, weight));
     }
+    float[] scale = rounded(inputScale);
     for (int i = 0; i < columns; i++) {
-      if (!(inputScale[i] > 0 && Float.isFinite(inputScale[i]))) {
+      if (!(scale[i] > 0 && Float.isFinite(scale[i]))) {
         throw new IllegalArgumentException(
             "the scale of input %d is %s, not above 0".formatted(i, inputScale[i]));
       }
     }
-    return new SvdBranch(rows, columns, rank, inputScale.clone(), rounded(up), rounded(down));
+    return new SvdBranch(rows, columns, rank, scale, rounded(up), rounded(down));
   }
 
   /// The branch of a weight.
@@ -106,7 +116,11 @@ public final class SvdBranch {
 
   /// `[rank, in]`, row-major; a copy.
   public float[] down() {
-    return down.clone();
+    float[] all = new float[rank * columns];
+    for (int k = 0; k < rank; k++) {
+      System.arraycopy(down[k], 0, all, k * columns, columns);
+    }
+    return all;
   }
 
   /// Turns elements of the weight W into what the residual has to hold, `W·diag(s) - up·down`, in
@@ -117,13 +131,15 @@ public final class SvdBranch {
   public void toResidual(long first, float[] values, int at, int count) {
     overRows(
         first,
+        values,
         at,
         count,
-        (row, column, begin, length) -> {
-          for (int i = 0; i < length; i++) {
-            values[begin + i] *= scale[column + i];
+        new float[columns],
+        (row, from, to, part) -> {
+          for (int i = from; i < to; i++) {
+            part[i] *= scale[i];
           }
-          addLowRank(row, column, values, begin, length, -1);
+          addLowRank(row, from, to, part, -1);
         });
   }
 
@@ -132,14 +148,21 @@ public final class SvdBranch {
   /// @param first index of the first in the row-major weight; any
   /// @param values `count` elements from index `at` on
   public void toWeight(long first, float[] values, int at, int count) {
+    toWeight(first, values, at, count, new float[columns]);
+  }
+
+  /// @param scratch of a row's length or more
+  void toWeight(long first, float[] values, int at, int count, float[] scratch) {
     overRows(
         first,
+        values,
         at,
         count,
-        (row, column, begin, length) -> {
-          addLowRank(row, column, values, begin, length, 1);
-          for (int i = 0; i < length; i++) {
-            values[begin + i] /= scale[column + i];
+        scratch,
+        (row, from, to, part) -> {
+          addLowRank(row, from, to, part, 1);
+          for (int i = from; i < to; i++) {
+            part[i] /= scale[i];
           }
         });
   }
@@ -156,13 +179,16 @@ public final class SvdBranch {
     return sum;
   }
 
-  /// A stretch of one row: elements from `column` on, which lie at `begin` of an array.
+  /// Columns `[from, to)` of one row, at those indices of `part`.
   @FunctionalInterface
   private interface Stretch {
-    void visit(int row, int column, int begin, int length);
+    void change(int row, int from, int to, float[] part);
   }
 
-  private void overRows(long first, int at, int count, Stretch stretch) {
+  /// Changes elements row by row. They are copied to where a row of the low rank has its own: loops
+  /// over arrays with one index are those that Java turns into vector instructions.
+  private void overRows(
+      long first, float[] values, int at, int count, float[] part, Stretch stretch) {
     if (first < 0 || count < 0 || first > (long) rows * columns - count) {
       throw new IllegalArgumentException(
           "%d elements at %d do not fit a weight [%d, %d]".formatted(count, first, rows, columns));
@@ -170,42 +196,59 @@ public final class SvdBranch {
     int done = 0;
     while (done < count) {
       int row = (int) ((first + done) / columns);
-      int column = (int) ((first + done) % columns);
-      int length = Math.min(count - done, columns - column);
-      stretch.visit(row, column, at + done, length);
+      int from = (int) ((first + done) % columns);
+      int length = Math.min(count - done, columns - from);
+      System.arraycopy(values, at + done, part, from, length);
+      stretch.change(row, from, from + length, part);
+      System.arraycopy(part, from, values, at + done, length);
       done += length;
     }
   }
 
   /// Adds `sign · up·down` in the order of the ranks, some to each pass: Java adds from left to
   /// right, so the passes change nothing but the traffic.
-  private void addLowRank(int row, int column, float[] out, int begin, int length, int sign) {
+  private void addLowRank(int row, int from, int to, float[] out, int sign) {
     int k = 0;
     for (; k + AT_ONCE <= rank; k += AT_ONCE) {
       int u = row * rank + k;
-      float u0 = sign * up[u];
-      float u1 = sign * up[u + 1];
-      float u2 = sign * up[u + 2];
-      float u3 = sign * up[u + 3];
-      int d0 = k * columns + column;
-      int d1 = d0 + columns;
-      int d2 = d1 + columns;
-      int d3 = d2 + columns;
-      for (int i = 0; i < length; i++) {
-        out[begin + i] =
-            out[begin + i]
-                + u0 * down[d0 + i]
-                + u1 * down[d1 + i]
-                + u2 * down[d2 + i]
-                + u3 * down[d3 + i];
-      }
+      addFour(
+          from,
+          to,
+          out,
+          sign * up[u],
+          down[k],
+          sign * up[u + 1],
+          down[k + 1],
+          sign * up[u + 2],
+          down[k + 2],
+          sign * up[u + 3],
+          down[k + 3]);
     }
     for (; k < rank; k++) {
-      float u = sign * up[row * rank + k];
-      int d = k * columns + column;
-      for (int i = 0; i < length; i++) {
-        out[begin + i] += u * down[d + i];
-      }
+      addOne(from, to, out, sign * up[row * rank + k], down[k]);
+    }
+  }
+
+  private static void addFour(
+      int from,
+      int to,
+      float[] out,
+      float u0,
+      float[] d0,
+      float u1,
+      float[] d1,
+      float u2,
+      float[] d2,
+      float u3,
+      float[] d3) {
+    for (int i = from; i < to; i++) {
+      out[i] = out[i] + u0 * d0[i] + u1 * d1[i] + u2 * d2[i] + u3 * d3[i];
+    }
+  }
+
+  private static void addOne(int from, int to, float[] out, float u, float[] d) {
+    for (int i = from; i < to; i++) {
+      out[i] += u * d[i];
     }
   }
 
@@ -217,7 +260,7 @@ public final class SvdBranch {
     parts.put(Part.INPUT_SCALE, scales);
     if (rank > 0) {
       parts.put(Part.LOW_RANK_UP, narrow(up, memory));
-      parts.put(Part.LOW_RANK_DOWN, narrow(down, memory));
+      parts.put(Part.LOW_RANK_DOWN, narrow(down(), memory));
     }
     return parts;
   }

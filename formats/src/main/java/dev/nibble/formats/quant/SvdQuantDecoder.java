@@ -12,11 +12,13 @@ final class SvdQuantDecoder implements WeightDecoder {
   private final Shape weight;
   private final WeightDecoder residual;
   private final SvdBranch branch;
+  private final int columns;
 
   SvdQuantDecoder(Shape weight, QuantizedTensor residual, SvdBranch branch) {
     this.weight = weight;
     this.residual = residual.scheme().decoder(residual);
     this.branch = branch;
+    this.columns = Math.toIntExact(weight.dim(1));
   }
 
   @Override
@@ -42,6 +44,6 @@ final class SvdQuantDecoder implements WeightDecoder {
   @Override
   public void decode(long begin, int count, float[] target, int at, DecodeScratch scratch) {
     residual.decode(begin, count, target, at, scratch);
-    branch.toWeight(begin, target, at, count);
+    branch.toWeight(begin, target, at, count, scratch.floats(columns));
   }
 }

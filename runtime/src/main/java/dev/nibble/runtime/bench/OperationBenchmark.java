@@ -2,7 +2,9 @@ package dev.nibble.runtime.bench;
 
 import dev.nibble.formats.DType;
 import dev.nibble.formats.Shape;
+import dev.nibble.formats.quant.ActivationType;
 import dev.nibble.formats.quant.QuantSchemes;
+import dev.nibble.formats.quant.SvdQuant;
 import dev.nibble.runtime.bench.DeviceBenchmark.Sheet;
 import dev.nibble.runtime.cuda.CudaBackend;
 import dev.nibble.runtime.cuda.CudaMeter;
@@ -14,6 +16,8 @@ import dev.nibble.runtime.tensor.RopeTable;
 import dev.nibble.runtime.tensor.Tensor;
 import dev.nibble.runtime.tensor.WeightSource;
 import dev.nibble.runtime.tensor.WeightStore;
+import dev.nibble.runtime.weights.LayerWeight;
+import dev.nibble.runtime.weights.LowRankBranch;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
@@ -36,6 +40,7 @@ final class OperationBenchmark {
   private static final int FEW_ROWS = 16;
 
   private static final List<String> FORMATS = List.of("bf16", "int8", "nf4");
+  private static final String BRANCHED = "nf4+svd" + SvdQuant.DEFAULT_RANK;
   private static final int[][] SHAPES = {{DIM, DIM}, {HIDDEN, DIM}, {DIM, HIDDEN}};
   private static final int[] ROWS = {1, 16, 256, TOKENS};
 
@@ -56,6 +61,9 @@ final class OperationBenchmark {
       for (int[] shape : SHAPES) {
         weights(format, shape[0], shape[1]);
       }
+    }
+    for (int m : new int[] {1, TOKENS}) {
+      branched(m);
     }
     attention();
     gram(DIM);
@@ -134,6 +142,48 @@ final class OperationBenchmark {
     }
   }
 
+  /// A layer with an input scale and a low rank beside its weight; counted are the operations of
+  /// the weight alone, so that the rate beside that of the plain layer is what they cost.
+  private void branched(int m) {
+    String op = linear(BRANCHED, m, DIM + "x" + DIM);
+    if (!sheet.wants(op)) {
+      return;
+    }
+    try (Arena arena = Arena.ofShared();
+        WeightStore store = backend.newWeights("benchmark " + BRANCHED)) {
+      RandomWeights random = new RandomWeights(arena);
+      WeightSource source = source("nf4", DIM, DIM, random);
+      List<LayerWeight> copies = new ArrayList<>();
+      do {
+        LowRankBranch branch =
+            new LowRankBranch(
+                store.linear("down", source("bf16", SvdQuant.DEFAULT_RANK, DIM, random)),
+                store.linear("up", source("bf16", DIM, SvdQuant.DEFAULT_RANK, random)));
+        copies.add(
+            new LayerWeight(
+                store.linear("weight", source),
+                Optional.of(store.tensor(new float[DIM], DIM)),
+                Optional.of(branch),
+                Optional.empty()));
+      } while (store.byteSize() < ROTATED_BYTES);
+      Tensor x = DeviceBenchmark.normal(ops, m, DIM);
+      double micros =
+          meter.micros(
+              copies.size(),
+              i -> {
+                try (Region _ = ops.region()) {
+                  var _ = copies.get(i).apply(x, Optional.empty(), ops);
+                }
+              });
+      ops.release(x);
+      if (m <= FEW_ROWS) {
+        sheet.moving(op, micros, copies.getFirst().matrix().byteSize() + 4.0 * m * DIM);
+      } else {
+        sheet.computing(op, micros, 2.0 * m * DIM * DIM);
+      }
+    }
+  }
+
   /// What calibration adds to a product: the lower triangle is what is counted.
   private void gram(int features) {
     String size = " %dx%d".formatted(TOKENS, features);
@@ -183,6 +233,11 @@ final class OperationBenchmark {
         "norm, gate and residual" + of,
         2 * wide + narrow,
         () -> ops.addRmsNorm(residual, Optional.of(row), branch, weight, 1e-5f));
+    moving("scale of inputs" + of, 2 * narrow, () -> ops.scaleInputs(branch, weight));
+    moving(
+        "inputs to int8 and back" + of,
+        2 * narrow,
+        () -> ops.fakeQuantRows(branch, ActivationType.INT8));
     Tensor cos = ops.fromHost(new float[TOKENS * HEAD_DIM / 2], 1, TOKENS, HEAD_DIM / 2);
     RopeTable table = new RopeTable(cos, cos, RopeTable.Pairs.ADJACENT);
     Tensor heads = branch.reshape(1, TOKENS, HEADS, HEAD_DIM);

@@ -1,10 +1,10 @@
 package dev.nibble.runtime.nn;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.nibble.fixtures.Fixtures;
 import dev.nibble.formats.DType;
 import dev.nibble.formats.diffusers.QuantizationConfig;
 import dev.nibble.formats.quant.AbsmaxInt8;
@@ -17,6 +17,7 @@ import dev.nibble.formats.quant.storage.CompressedTensorsStorage;
 import dev.nibble.runtime.cpu.CpuBackend;
 import dev.nibble.runtime.tensor.Backend;
 import dev.nibble.runtime.tensor.Ops;
+import dev.nibble.runtime.tensor.Region;
 import dev.nibble.runtime.tensor.Tensor;
 import dev.nibble.runtime.weights.ComponentWeights;
 import dev.nibble.runtime.weights.RewrittenComponent;
@@ -27,6 +28,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Random;
 import java.util.SequencedMap;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -36,12 +38,20 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /// A layer with something set around its weight against one with the weight that it stands for.
 abstract class AbstractLinearTest {
-  private static final Path MODEL = Fixtures.path("models/emoji-zimage/transformer");
   private static final String LAYER = "layers.0.feed_forward.w1";
   private static final int OUT = 512;
   private static final int IN = 192;
 
   @TempDir Path folder;
+
+  @SuppressWarnings("NullAway.Init") // set before each test
+  private Path model;
+
+  @BeforeEach
+  void write() throws IOException {
+    model = folder.resolve("model");
+    RewrittenComponent.random(model, LAYER, OUT, IN);
+  }
 
   /// The backend under test.
   abstract Backend newBackend();
@@ -63,10 +73,17 @@ abstract class AbstractLinearTest {
         Ops ops = backend.newOps("test")) {
       Linear layer = Linear.unbiased(weights, LAYER, OUT, IN);
       Tensor x = ops.fromHost(inputs(rows), 1, rows, IN);
-      long before = backend.openBytes();
-      float[] result = ops.toHost(layer.apply(x, ops));
-      assertTrue(backend.openBytes() >= before);
+      float[] result = once(layer, x, ops);
+      long open = backend.openBytes();
+      assertArrayEquals(result, once(layer, x, ops));
+      assertEquals(open, backend.openBytes(), "bytes open after a call");
       return result;
+    }
+  }
+
+  private static float[] once(Linear layer, Tensor x, Ops ops) {
+    try (Region _ = ops.region()) {
+      return ops.toHost(layer.apply(x, ops));
     }
   }
 
@@ -93,7 +110,7 @@ abstract class AbstractLinearTest {
   void computesWhatTheWholeWeightWould(String id, int rows) throws IOException {
     Path branched = folder.resolve("branched");
     Path dense = folder.resolve("dense");
-    RewrittenComponent.quantized(MODEL, branched, QuantSchemes.parse(id), Optional.empty());
+    RewrittenComponent.quantized(model, branched, QuantSchemes.parse(id), Optional.empty());
     RewrittenComponent.dense(branched, dense);
     try (Backend backend = newBackend()) {
       expectNear(onProcessor(dense, rows), apply(backend, branched, rows));
@@ -132,7 +149,7 @@ abstract class AbstractLinearTest {
     Path dense = folder.resolve("dense");
     String word = type == ActivationType.INT8 ? "int" : "float";
     RewrittenComponent.quantized(
-        MODEL, quantized, scheme(type), Optional.of(eightBit(scheme(type), word, "other")));
+        model, quantized, scheme(type), Optional.of(eightBit(scheme(type), word, "other")));
     RewrittenComponent.dense(quantized, dense);
     float[] expected;
     try (Backend cpu = new CpuBackend();
@@ -161,7 +178,7 @@ abstract class AbstractLinearTest {
     Path dense = folder.resolve("dense");
     QuantScheme scheme = scheme(ActivationType.INT8);
     RewrittenComponent.quantized(
-        MODEL, quantized, scheme, Optional.of(eightBit(scheme, "int", ignored)));
+        model, quantized, scheme, Optional.of(eightBit(scheme, "int", ignored)));
     RewrittenComponent.dense(quantized, dense);
     try (Backend backend = newBackend()) {
       expectNear(onProcessor(dense, 4), apply(backend, quantized, 4));
@@ -173,9 +190,9 @@ abstract class AbstractLinearTest {
     Path branched = folder.resolve("branched");
     Path quantized = folder.resolve("w8a8");
     QuantScheme scheme = scheme(ActivationType.INT8);
-    RewrittenComponent.quantized(MODEL, branched, QuantSchemes.parse("nf4+svd4"), Optional.empty());
+    RewrittenComponent.quantized(model, branched, QuantSchemes.parse("nf4+svd4"), Optional.empty());
     RewrittenComponent.quantized(
-        MODEL, quantized, scheme, Optional.of(eightBit(scheme, "int", "other")));
+        model, quantized, scheme, Optional.of(eightBit(scheme, "int", "other")));
     try (Backend backend = newBackend();
         ComponentWeights svd = ComponentWeights.open(branched, backend.newWeights("a"));
         ComponentWeights w8a8 = ComponentWeights.open(quantized, backend.newWeights("b"))) {

@@ -3,11 +3,13 @@ package dev.nibble.runtime.weights;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.nibble.formats.DType;
 import dev.nibble.formats.OpenModel;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.TensorInfo;
+import dev.nibble.formats.internal.simd.FloatWriter;
 import dev.nibble.formats.quant.Part;
 import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.QuantizedTensor;
@@ -40,6 +42,21 @@ public final class RewrittenComponent implements AutoCloseable {
   private final Arena arena = Arena.ofConfined();
 
   private RewrittenComponent() {}
+
+  /// A component of one layer with random weights.
+  public static void random(Path target, String layer, int out, int in) throws IOException {
+    try (RewrittenComponent written = new RewrittenComponent()) {
+      float[] values = gaussian(out * in, new Random(3));
+      MemorySegment data = written.arena.allocate(2L * values.length, 2);
+      for (int i = 0; i < values.length; i++) {
+        values[i] *= 0.05f;
+      }
+      FloatWriter.of(DType.BF16).write(values, values.length, data, 0);
+      written.put(layer + ".weight", DType.BF16, Shape.of(out, in), data);
+      ObjectNode config = JsonNodeFactory.instance.objectNode();
+      written.write(target, config.put("_class_name", "TestTransformer2DModel"));
+    }
+  }
 
   /// Stores linear layers in a scheme, with random scales and ranks beside them if it has such.
   ///
