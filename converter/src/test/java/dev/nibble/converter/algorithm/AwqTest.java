@@ -115,7 +115,8 @@ class AwqTest {
     ScaleChoice tied =
         Awq.search(
             List.of(
-                AwqGolden.layer("a", AwqGolden.WEIGHT, scheme, new TokenInput("a", first, in, true)),
+                AwqGolden.layer(
+                    "a", AwqGolden.WEIGHT, scheme, new TokenInput("a", first, in, true)),
                 AwqGolden.layer(
                     "b", AwqGolden.WEIGHT, scheme, new TokenInput("b", second, in, false))),
             true,
