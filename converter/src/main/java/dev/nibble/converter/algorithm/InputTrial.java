@@ -1,13 +1,13 @@
 package dev.nibble.converter.algorithm;
 
 import dev.nibble.converter.linalg.Products;
+import dev.nibble.formats.DType;
 import dev.nibble.formats.LittleEndian;
 import dev.nibble.formats.quant.AbsmaxInt8;
 import dev.nibble.formats.quant.ActivationType;
 import dev.nibble.formats.quant.Fp8;
 import dev.nibble.formats.quant.Fp8Type;
 import dev.nibble.formats.quant.QuantScheme;
-import dev.nibble.formats.DType;
 import java.lang.foreign.MemorySegment;
 
 /// What a layer loses when its inputs are rounded too, each token with a scale of its own: measured
@@ -57,8 +57,7 @@ final class InputTrial implements ScaleSearch.Trial {
       x[i] /= scales[i % features];
     }
     RoundTrip.apply(inputs, tokens, features, x);
-    float[] rounded =
-        Products.transposed(rows.rounded(scales), rows.count(), x, tokens, features);
+    float[] rounded = Products.transposed(rows.rounded(scales), rows.count(), x, tokens, features);
     double sum = 0;
     for (int i = 0; i < outputs.length; i++) {
       double error = (double) rounded[i] - outputs[i];

@@ -8,8 +8,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
-/// What a layer loses when its weight and its inputs have 8 bits: the error of its outputs as a part
-/// of them (0.01 is one percent, or 40 dB), on sampled tokens.
+/// What a layer loses when its weight and its inputs have 8 bits: the error of its outputs as a
+/// part of them (0.01 is one percent, or 40 dB), on sampled tokens.
 ///
 /// @param module path of the layer
 /// @param type of its inputs

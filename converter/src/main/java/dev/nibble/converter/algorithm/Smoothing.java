@@ -6,8 +6,9 @@ import java.util.List;
 import java.util.Optional;
 
 /// SmoothQuant (Xiao et al., arXiv:2211.10438): input scales `max|x|^α / max|w|^(1−α)` that move
-/// the outliers of an input into the weight, α chosen by the error of the outputs. What a layer with
-/// 8-bit inputs wants, and what SVDQuant (arXiv:2411.05007) does before it takes off the low rank.
+/// the outliers of an input into the weight, α chosen by the error of the outputs. What a layer
+/// with 8-bit inputs wants, and what SVDQuant (arXiv:2411.05007) does before it takes off the low
+/// rank.
 public final class Smoothing {
   /// Strengths tried: 0, 0.05 to 0.95.
   private static final int RATIOS = 20;
@@ -46,8 +47,8 @@ public final class Smoothing {
     return search.best(candidates, ratios);
   }
 
-  /// An input that was nothing but zeros stays as it is: were it divided by next to nothing, then its
-  /// first other number would drown the rest of its token.
+  /// An input that was nothing but zeros stays as it is: were it divided by next to nothing, then
+  /// its first other number would drown the rest of its token.
   static float[] scales(float[] x, float[] w, double ratio) {
     float[] scales = new float[x.length];
     for (int j = 0; j < scales.length; j++) {

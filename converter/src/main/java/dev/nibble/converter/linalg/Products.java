@@ -19,8 +19,7 @@ public final class Products {
       strips.clear();
       strips.addColumns(matrix, first, width);
       for (int i = 0; i < rows; i++) {
-        System.arraycopy(
-            strips.products(), i * strips.width(), product, i * others + first, width);
+        System.arraycopy(strips.products(), i * strips.width(), product, i * others + first, width);
       }
     }
     return product;

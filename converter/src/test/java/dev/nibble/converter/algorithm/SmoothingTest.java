@@ -73,7 +73,7 @@ class SmoothingTest {
         sum += error * error;
       }
     }
-    return sum / ((double) x.length / in * (w.length / in));
+    return sum / ((double) x.length / in * ((double) w.length / in));
   }
 
   private static void round(CalibratedLayer layer, ActivationType type, float[] values) {

@@ -31,11 +31,10 @@ final class CompressedTensorsConfig {
       Map<String, ActivationType> inputs,
       List<String> kept) {
     Map<Kind, List<String>> groups = new LinkedHashMap<>();
-    modules.forEach(
-        (module, scheme) -> {
-          Kind kind = new Kind(scheme, Optional.ofNullable(inputs.get(module)));
-          groups.computeIfAbsent(kind, _ -> new ArrayList<>()).add(module);
-        });
+    modules.forEach((module, scheme) -> {
+      Kind kind = new Kind(scheme, Optional.ofNullable(inputs.get(module)));
+      groups.computeIfAbsent(kind, _ -> new ArrayList<>()).add(module);
+    });
     ObjectNode json = JSON.objectNode();
     ObjectNode configGroups = json.putObject("config_groups");
     int index = 0;
@@ -106,7 +105,8 @@ final class CompressedTensorsConfig {
               strategy(grouped.groupSize()),
               grouped.groupSize());
       case Fp8 fp8 ->
-          arguments(8, "float", true, fp8.scaling() == Fp8.Scaling.TENSOR ? "tensor" : "channel", 0);
+          arguments(
+              8, "float", true, fp8.scaling() == Fp8.Scaling.TENSOR ? "tensor" : "channel", 0);
       default -> throw new IllegalArgumentException("compressed-tensors has no " + scheme.id());
     };
   }
