@@ -88,3 +88,41 @@ extern "C" __global__ void __launch_bounds__(kThreads) reduce_rows(
     out[blockIdx.x] = static_cast<float>(kind == kAbs ? total / d : sqrt(total));
   }
 }
+
+/// Of each feature Σ|x|, max |x| and Σx² over all rows. Grid: a block for each 32 features.
+extern "C" __global__ void __launch_bounds__(kThreads) reduce_features(
+    const void* x /* [rows, d] */, int xType, float* out /* [3, d] */, int rows, int d) {
+  constexpr int kFeatures = 32;
+  constexpr int kRows = kThreads / kFeatures;
+  __shared__ double absolute[kRows][kFeatures];
+  __shared__ double squares[kRows][kFeatures];
+  __shared__ float largest[kRows][kFeatures];
+  const int lane = threadIdx.x % kFeatures;
+  const int first = threadIdx.x / kFeatures;
+  const int feature = blockIdx.x * kFeatures + lane;
+  double sum = 0;
+  double square = 0;
+  float most = 0;
+  for (int row = first; feature < d && row < rows; row += kRows) {
+    float v[1];
+    load<1>(x, xType, static_cast<int64_t>(row) * d + feature, v);
+    const float value = fabsf(v[0]);
+    sum += value;
+    square += static_cast<double>(value) * value;
+    most = fmaxf(most, value);
+  }
+  absolute[first][lane] = sum;
+  squares[first][lane] = square;
+  largest[first][lane] = most;
+  __syncthreads();
+  if (first == 0 && feature < d) {
+    for (int i = 1; i < kRows; i++) {
+      sum += absolute[i][lane];
+      square += squares[i][lane];
+      most = fmaxf(most, largest[i][lane]);
+    }
+    out[feature] = static_cast<float>(sum);
+    out[d + feature] = most;
+    out[2 * d + feature] = static_cast<float>(square);
+  }
+}

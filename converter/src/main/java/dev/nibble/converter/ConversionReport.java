@@ -25,7 +25,17 @@ public record ConversionReport(
   ///
   /// @param bytesOut exact bytes in the output
   /// @param error of a quantized tensor
-  public record TensorResult(TensorPlan plan, long bytesOut, Optional<QuantError> error) {}
+  /// @param calibration what became of the output of a calibrated layer
+  public record TensorResult(
+      TensorPlan plan,
+      long bytesOut,
+      Optional<QuantError> error,
+      Optional<CalibrationResult> calibration) {
+    /// Of a tensor that is not calibrated.
+    public TensorResult(TensorPlan plan, long bytesOut, Optional<QuantError> error) {
+      this(plan, bytesOut, error, Optional.empty());
+    }
+  }
 
   public ConversionReport {
     tensors = List.copyOf(tensors);

@@ -22,6 +22,7 @@ import java.util.Optional;
 /// @param gguf the mix of types of a GGUF file, which goes before the scheme of the pattern `*`;
 ///   one of the plain types makes a file in which nothing is quantized but what schemes name
 /// @param imatrix an importance matrix, for a GGUF file
+/// @param calibration statistics that help, and how; not for a GGUF file
 /// @param storage how weights are stored; empty: as most tools open them. Not for a GGUF file
 /// @param skip patterns of modules to keep as they are, which beat the schemes
 /// @param only patterns of the only modules to quantize; empty for all
@@ -46,6 +47,7 @@ public record ConversionRequest(
     List<SchemeRule> schemes,
     Optional<GgufMix> gguf,
     Optional<Path> imatrix,
+    Optional<Calibration> calibration,
     Optional<QuantStorage> storage,
     List<String> skip,
     List<String> only,
@@ -113,6 +115,7 @@ public record ConversionRequest(
         rules,
         gguf,
         imatrix,
+        calibration,
         format,
         skip,
         only,
@@ -143,6 +146,7 @@ public record ConversionRequest(
     private List<SchemeRule> schemes = List.of();
     private Optional<GgufMix> gguf = Optional.empty();
     private Optional<Path> imatrix = Optional.empty();
+    private Optional<Calibration> calibration = Optional.empty();
     private Optional<QuantStorage> storage = Optional.empty();
     private List<String> skip = List.of();
     private List<String> only = List.of();
@@ -203,6 +207,11 @@ public record ConversionRequest(
 
     public Builder imatrix(Path path) {
       imatrix = Optional.of(path);
+      return this;
+    }
+
+    public Builder calibration(Calibration how) {
+      calibration = Optional.of(how);
       return this;
     }
 
@@ -294,6 +303,7 @@ public record ConversionRequest(
           schemes,
           gguf,
           imatrix,
+          calibration,
           storage,
           skip,
           only,

@@ -39,6 +39,11 @@ final class FileMarkers {
     List<StoredTensor> stored = new ArrayList<>(weight.stored());
     stored.add(marker);
     return new TensorPlan.Quantize(
-        weight.source(), weight.quantScheme(), weight.storage(), stored, weight.reason());
+        weight.source(),
+        weight.quantScheme(),
+        weight.storage(),
+        stored,
+        weight.reason(),
+        weight.calibrated());
   }
 }

@@ -77,9 +77,14 @@ record OutputTarget(Path path, boolean directory, String baseName) {
     return request
         .gguf()
         .map(GgufMix::name)
-        .or(() -> first)
+        .or(() -> first.map(scheme -> withCalibration(scheme, request)))
         .or(() -> request.names().map(Dialect::optionName))
         .orElse("copy");
+  }
+
+  /// `nf4-gptq`.
+  private static String withCalibration(String scheme, ConversionRequest request) {
+    return request.calibration().map(how -> scheme + "-" + how.label()).orElse(scheme);
   }
 
   /// A name may not promise another format.

@@ -75,9 +75,16 @@ public record PipelinePlan(
     return switch (plan) {
       case TensorPlan.Keep keep -> new TensorPlan.Keep(source, keep.reason());
       case TensorPlan.Cast cast -> new TensorPlan.Cast(source, cast.target(), cast.reason());
+      case TensorPlan.Rescale scaled ->
+          new TensorPlan.Rescale(source, scaled.target(), scaled.reason());
       case TensorPlan.Quantize weight ->
           new TensorPlan.Quantize(
-              source, weight.quantScheme(), weight.storage(), weight.stored(), weight.reason());
+              source,
+              weight.quantScheme(),
+              weight.storage(),
+              weight.stored(),
+              weight.reason(),
+              weight.calibrated());
     };
   }
 }

@@ -36,6 +36,7 @@ public final class Planner {
       OutputTarget target,
       SkipRules rules,
       Layers layers,
+      Optional<CalibrationPlanner> calibration,
       PlanNotes notes) {
     List<String> modules() {
       return source.names().stream().map(LayerDecisions::module).distinct().toList();
@@ -103,8 +104,15 @@ public final class Planner {
     if (target.directory()) {
       requireOwnConfiguration(source, model);
     }
-    Layers layers = new Layers(new LayerDecisions(source, model, rules, request).decide());
-    return new Draft(request, source, model, target, rules, layers, notes);
+    Optional<CalibrationPlanner> calibration =
+        request.calibration().isPresent()
+            ? Optional.of(
+                CalibrationPlanner.open(
+                    request.calibration().get(), request, source, model.family()))
+            : Optional.empty();
+    Layers decided = new Layers(new LayerDecisions(source, model, rules, request).decide());
+    Layers layers = calibration.isPresent() ? calibration.get().schemes(decided) : decided;
+    return new Draft(request, source, model, target, rules, layers, calibration, notes);
   }
 
   private ConversionPlan finish(Draft draft) throws IOException {
@@ -133,7 +141,10 @@ public final class Planner {
     List<TensorPlan> tensors =
         gguf.isPresent()
             ? gguf.get().tensors(layers.decisions())
-            : FileMarkers.add(tensors(draft.request(), layers.decisions(), storage));
+            : FileMarkers.add(tensors(draft, layers.decisions(), storage));
+    draft
+        .calibration()
+        .ifPresent(planner -> planner.notes(calibrated(tensors)).forEach(draft.notes()::add));
     requireDistinct(source, tensors);
     draft.notes().describe(source, draft.model(), target, shared, layers.quantized(), gguf);
     return new ConversionPlan(
@@ -197,17 +208,29 @@ public final class Planner {
                     + " --only or the --scheme patterns"));
   }
 
+  private static int calibrated(List<TensorPlan> tensors) {
+    return (int)
+        tensors.stream()
+            .filter(plan ->
+                plan instanceof TensorPlan.Quantize weight && weight.calibrated().isPresent())
+            .count();
+  }
+
   private static List<TensorPlan> tensors(
-      ConversionRequest request,
-      List<Decision> decisions,
-      Function<Decision.Quantize, QuantStorage> storages) {
+      Draft draft, List<Decision> decisions, Function<Decision.Quantize, QuantStorage> storages) {
     List<TensorPlan> tensors = new ArrayList<>();
     for (Decision decision : decisions) {
       tensors.add(
           switch (decision) {
-            case Decision.Keep keep -> kept(keep, request.keptDtype());
+            case Decision.Keep keep -> kept(keep, draft);
             case Decision.Cast cast -> TensorPlan.in(cast.target(), cast.tensor(), cast.reason());
-            case Decision.Quantize weight -> quantized(weight, storages.apply(weight));
+            case Decision.Quantize weight -> {
+              QuantStorage storage = storages.apply(weight);
+              yield quantized(
+                  weight,
+                  storage,
+                  draft.calibration().flatMap(planner -> planner.of(weight, storage)));
+            }
           });
     }
     return tensors;
@@ -221,6 +244,7 @@ public final class Planner {
           switch (tensor) {
             case TensorPlan.Keep keep -> List.of(keep.source().name());
             case TensorPlan.Cast cast -> List.of(cast.source().name());
+            case TensorPlan.Rescale scaled -> List.of(scaled.source().name());
             case TensorPlan.Quantize weight ->
                 weight.stored().stream().map(StoredTensor::name).toList();
           };
@@ -236,20 +260,29 @@ public final class Planner {
     }
   }
 
-  private static TensorPlan kept(Decision.Keep keep, Optional<DType> dtype) {
+  private static TensorPlan kept(Decision.Keep keep, Draft draft) {
     SourceTensor tensor = keep.tensor();
-    DType target = dtype.filter(_ -> tensor.dtype().isQuantizable()).orElse(tensor.dtype());
-    return TensorPlan.in(target, tensor, keep.reason());
+    DType target =
+        draft
+            .request()
+            .keptDtype()
+            .filter(_ -> tensor.dtype().isQuantizable())
+            .orElse(tensor.dtype());
+    return draft.calibration().filter(planner -> planner.isRescaled(tensor.name())).isPresent()
+        ? new TensorPlan.Rescale(tensor, target, keep.reason() + ", absorbs input scales")
+        : TensorPlan.in(target, tensor, keep.reason());
   }
 
-  private static TensorPlan quantized(Decision.Quantize weight, QuantStorage storage) {
+  private static TensorPlan quantized(
+      Decision.Quantize weight, QuantStorage storage, Optional<Calibrated> calibrated) {
     SourceTensor tensor = weight.tensor();
     return new TensorPlan.Quantize(
         tensor,
         weight.scheme(),
         storage,
         storage.plan(tensor.name(), weight.scheme(), tensor.shape(), tensor.dtype()),
-        weight.reason());
+        weight.reason(),
+        calibrated);
   }
 
   private static Map<String, Path> copied(PlanSource source) {

@@ -104,6 +104,9 @@ final class StorageChooser {
               + ": --format %s is of single files: name one with -o X.safetensors"
                   .formatted(requested.get().id()));
     }
+    if (requested.isEmpty() && weights.stream().anyMatch(one -> one.scheme().isCalibrated())) {
+      return new NibbleStorage(); // which holds the plain weights beside them too
+    }
     Set<QuantStorage> storages = new LinkedHashSet<>();
     boolean four = false;
     boolean eight = false;

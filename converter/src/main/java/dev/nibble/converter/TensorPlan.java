@@ -5,6 +5,7 @@ import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.storage.QuantStorage;
 import dev.nibble.formats.quant.storage.StoredTensor;
 import java.util.List;
+import java.util.Optional;
 
 /// What happens to one tensor of the source, and why.
 public sealed interface TensorPlan {
@@ -52,14 +53,41 @@ public sealed interface TensorPlan {
     }
   }
 
+  /// Kept in its type with some of its rows multiplied, so that it yields what layers with scaled
+  /// weights want.
+  record Rescale(SourceTensor source, DType target, String reason) implements TensorPlan {
+    @Override
+    public long bytesOut() {
+      return target.byteSize(source.shape().elements());
+    }
+
+    @Override
+    public String scheme() {
+      return "scaled:" + target;
+    }
+  }
+
   /// Quantized, into one or more stored tensors.
+  ///
+  /// @param calibrated how statistics decide its codes; empty: each is rounded to nearest
   record Quantize(
       SourceTensor source,
       QuantScheme quantScheme,
       QuantStorage storage,
       List<StoredTensor> stored,
-      String reason)
+      String reason,
+      Optional<Calibrated> calibrated)
       implements TensorPlan {
+    /// Rounded to nearest.
+    public Quantize(
+        SourceTensor source,
+        QuantScheme quantScheme,
+        QuantStorage storage,
+        List<StoredTensor> stored,
+        String reason) {
+      this(source, quantScheme, storage, stored, reason, Optional.empty());
+    }
+
     @Override
     public long bytesOut() {
       long sum = 0;

@@ -26,4 +26,21 @@ public final class Latents {
   public float[] values() {
     return values.clone();
   }
+
+  /// Mean of the squared differences to other latents: 0 for equal ones. Latents have a variance of
+  /// about 1, so it reads as a share of that.
+  ///
+  /// @throws IllegalArgumentException if the shapes differ
+  public double meanSquaredError(Latents other) {
+    if (!shape.equals(other.shape)) {
+      throw new IllegalArgumentException(
+          "latents %s and %s have nothing to compare".formatted(shape, other.shape));
+    }
+    double sum = 0;
+    for (int i = 0; i < values.length; i++) {
+      double difference = (double) values[i] - other.values[i];
+      sum += difference * difference;
+    }
+    return sum / values.length;
+  }
 }

@@ -20,8 +20,11 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.function.UnaryOperator;
 
 /// The models of a pipeline, ready to run. Shared by all requests and never changed; owns mapped
 /// files, weights and the backend.
@@ -32,6 +35,7 @@ final class LoadedPipeline implements AutoCloseable {
   private static final int SIZE = 1024;
 
   private final Deque<AutoCloseable> owned = new ArrayDeque<>();
+  private final Map<String, ObjectNode> configs = new HashMap<>();
   private final List<RuntimeReport.Component> components;
   private final Backend backend;
   private final Tokenizer tokenizer;
@@ -41,10 +45,14 @@ final class LoadedPipeline implements AutoCloseable {
   private final FlowMatchEuler scheduler;
   private final GenerationDefaults defaults;
 
-  private LoadedPipeline(PipelineDirectory directory, PipelineOptions options, LoadWatch watch)
+  private LoadedPipeline(
+      PipelineDirectory directory,
+      PipelineOptions options,
+      LoadWatch watch,
+      UnaryOperator<Backend> decorator)
       throws IOException {
     try {
-      backend = own(backend(options));
+      backend = own(decorator.apply(backend(options)));
       scheduler = FlowMatchEuler.open(directory.scheduler());
       tokenizer = own(Tokenizer.open(directory.tokenizer()));
       ComponentWeights text = open("text_encoder", directory.textEncoder());
@@ -69,10 +77,11 @@ final class LoadedPipeline implements AutoCloseable {
     }
   }
 
-  static LoadedPipeline open(Path path, PipelineOptions options, LoadWatch watch)
+  static LoadedPipeline open(
+      Path path, PipelineOptions options, LoadWatch watch, UnaryOperator<Backend> decorator)
       throws IOException {
     PipelineDirectory directory = PipelineDirectory.find(path, options);
-    LoadedPipeline pipeline = new LoadedPipeline(directory, options, watch);
+    LoadedPipeline pipeline = new LoadedPipeline(directory, options, watch, decorator);
     try {
       pipeline.checkFit(directory);
       return pipeline;
@@ -105,12 +114,14 @@ final class LoadedPipeline implements AutoCloseable {
   }
 
   /// The configuration beside the weights; a lone file takes that of the pipeline's own component.
-  private static ModelConfig config(
+  private ModelConfig config(
       ComponentWeights weights, PipelineDirectory directory, String component) throws IOException {
     Optional<ObjectNode> json = weights.config();
     Path file =
         (json.isPresent() ? ModelConfig.beside(weights.path()) : directory.config(component));
-    return new ModelConfig(file, json.isPresent() ? json.get() : JsonFile.object(file));
+    ObjectNode config = json.isPresent() ? json.get() : JsonFile.object(file);
+    configs.put(component, config);
+    return new ModelConfig(file, config);
   }
 
   private static RuntimeReport.Component describe(String name, ComponentWeights weights) {
@@ -164,6 +175,14 @@ final class LoadedPipeline implements AutoCloseable {
 
   GenerationDefaults defaults() {
     return defaults;
+  }
+
+  ObjectNode config(String component) {
+    ObjectNode config = configs.get(component);
+    if (config == null) {
+      throw new IllegalArgumentException("no component '%s'".formatted(component));
+    }
+    return config.deepCopy();
   }
 
   /// Each model in memory, in order of use.

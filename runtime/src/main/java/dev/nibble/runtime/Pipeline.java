@@ -1,9 +1,11 @@
 package dev.nibble.runtime;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.nibble.runtime.image.RgbImage;
 import dev.nibble.runtime.schedule.Schedule;
 import dev.nibble.runtime.schedule.TorchGenerator;
 import dev.nibble.runtime.tensor.AttentionBackend;
+import dev.nibble.runtime.tensor.Backend;
 import dev.nibble.runtime.tensor.Ops;
 import dev.nibble.runtime.tensor.Region;
 import dev.nibble.runtime.tensor.Tensor;
@@ -14,6 +16,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
+import java.util.function.UnaryOperator;
 
 /// A text-to-image pipeline, opened from a diffusers directory whose components may be dense or
 /// quantized. Thread-safe: any number of threads may generate at once; each request has sessions of
@@ -57,8 +60,24 @@ public final class Pipeline implements AutoCloseable {
   public static Pipeline open(
       Path directory, PipelineOptions options, LoadListener listener, Cancellation cancellation)
       throws IOException {
+    return open(directory, options, listener, cancellation, UnaryOperator.identity());
+  }
+
+  /// Opens a directory on a backend that something stands before, such as a {@link
+  /// dev.nibble.runtime.calibration.CalibrationRecorder}, which so sees what is loaded and
+  /// computed.
+  ///
+  /// @param decorator makes the backend that is used of the one that the options name; what it
+  ///   makes closes that one when it closes
+  public static Pipeline open(
+      Path directory,
+      PipelineOptions options,
+      LoadListener listener,
+      Cancellation cancellation,
+      UnaryOperator<Backend> decorator)
+      throws IOException {
     LoadWatch watch = new LoadWatch(listener, cancellation);
-    return new Pipeline(LoadedPipeline.open(directory, options, watch), options);
+    return new Pipeline(LoadedPipeline.open(directory, options, watch, decorator), options);
   }
 
   /// What a request that names nothing else gets.
@@ -69,6 +88,19 @@ public final class Pipeline implements AutoCloseable {
   /// Each model in memory, in order of use.
   public List<RuntimeReport.Component> components() {
     return loaded.components();
+  }
+
+  /// The configuration of a component, as its `config.json` has it.
+  ///
+  /// @param component `text_encoder`, `transformer` or `vae`
+  /// @throws IllegalArgumentException for any other name
+  public ObjectNode config(String component) {
+    return loaded.config(component);
+  }
+
+  /// What computes, in a line.
+  public String device() {
+    return loaded.backend().description();
   }
 
   /// Bytes of working memory in use: weights that were copied, and running sessions. Mapped files
@@ -109,6 +141,30 @@ public final class Pipeline implements AutoCloseable {
       GenerationRequest request, StepListener listener, Cancellation cancellation) {
     ResolvedRequest plan = ResolvedRequest.of(request, loaded);
     return admission.run(() -> draw(plan, listener, cancellation), cancellation);
+  }
+
+  /// How far two pictures are apart for this pipeline's autoencoder, `vae-lpips` in reports: the
+  /// distance of its encoder's features at each resolution, in the manner of LPIPS (Zhang et al.,
+  /// arXiv:1801.03924) with uniform weights. 0 for equal pictures, at most 4; it orders pictures of
+  /// one pipeline by damage, and is neither LPIPS itself nor on its scale: that has another network
+  /// and weights learned from people's answers.
+  ///
+  /// @throws IllegalArgumentException if the sizes differ, or are no multiples of what the
+  ///   autoencoder compresses by (8 pixels a side in all known models)
+  /// @throws dev.nibble.runtime.device.OutOfDeviceMemoryException if the device's memory does not
+  ///   suffice
+  public double perceptualDistance(RgbImage first, RgbImage second) {
+    return admission.run(
+        () -> {
+          try (Ops ops = loaded.backend().newOps("perceptual distance")) {
+            return loaded.vae().perceptualDistance(pixels(first, ops), pixels(second, ops), ops);
+          }
+        },
+        new Cancellation());
+  }
+
+  private static Tensor pixels(RgbImage image, Ops ops) {
+    return ops.fromHost(Pixels.toFloats(image), 1, image.height(), image.width(), 3);
   }
 
   private Generation draw(ResolvedRequest plan, StepListener listener, Cancellation cancellation) {
@@ -175,9 +231,11 @@ public final class Pipeline implements AutoCloseable {
     }
     RgbImage image = plan.request().initial().get().image();
     try (Region region = ops.region()) {
-      Tensor pixels = ops.fromHost(Pixels.toFloats(image), 1, image.height(), image.width(), 3);
       Tensor sample =
-          loaded.vae().encode(pixels, ops).sample(ops.fromHost(posterior, latentShape(plan)), ops);
+          loaded
+              .vae()
+              .encode(pixels(image, ops), ops)
+              .sample(ops.fromHost(posterior, latentShape(plan)), ops);
       return region.keep(schedule.addNoise(loaded.vae().scale(sample, ops), fresh, ops));
     }
   }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.nibble.fixtures.Fixtures;
 import dev.nibble.runtime.PipelineOptions.Shortage;
 import dev.nibble.runtime.cache.StepCaches;
@@ -14,6 +15,8 @@ import dev.nibble.runtime.cuda.driver.CudaDevice;
 import dev.nibble.runtime.cuda.driver.CudaDriver;
 import dev.nibble.runtime.device.OutOfDeviceMemoryException;
 import dev.nibble.runtime.image.ImageMetrics;
+import dev.nibble.runtime.image.Pictures;
+import dev.nibble.runtime.image.RgbImage;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -175,6 +178,24 @@ class PipelineGpuTest {
           () -> pipeline.generate(request(0), _ -> wish.cancel(), wish));
       assertEquals(open, pipeline.openBytes());
       latents(pipeline, 0);
+    }
+  }
+
+  /// Its encoder's products are of bfloat16: nearly equal pictures are a little farther apart.
+  @Test
+  void picturesAreAsFarApartAsOnTheCpu() throws IOException {
+    try (Pipeline gpu = Pipeline.open(MODEL, GPU)) {
+      for (JsonNode pair : Goldens.json("goldens/vae/perceptual.json").get("pairs")) {
+        RgbImage first = Pictures.read(MODEL.resolve("reference/" + pair.get("first").asText()));
+        RgbImage second = Pictures.read(MODEL.resolve("reference/" + pair.get("second").asText()));
+        double expected = pair.get("distance").doubleValue();
+        assertEquals(
+            expected,
+            gpu.perceptualDistance(first, second),
+            0.02 * expected + 2e-4,
+            pair.toString());
+        assertEquals(0, gpu.perceptualDistance(first, first));
+      }
     }
   }
 }

@@ -1,17 +1,6 @@
 package dev.nibble.tools;
 
-import dev.nibble.formats.NibbleException;
-import dev.nibble.formats.io.IoErrors;
-import dev.nibble.formats.io.PendingOutput;
-import dev.nibble.runtime.GenerationRequest;
-import dev.nibble.runtime.Pipeline;
-import dev.nibble.runtime.PipelineOptions;
-import dev.nibble.runtime.cache.MagCacheCalibration;
-import dev.nibble.runtime.cache.StepCache;
-import dev.nibble.runtime.cache.TeaCacheCalibration;
-import dev.nibble.tools.report.Calibration;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -24,20 +13,24 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-/// `nibble calibrate`: the numbers of a model that TeaCache and MagCache need.
+/// `nibble calibrate`: the numbers of a model that step caches need, or those that quantization
+/// does.
 @Command(
     name = "calibrate",
     description = {
-      "Measures a model for TeaCache and MagCache.",
-      "Draws each prompt twice, and writes TeaCache's coefficients and MagCache's",
-      "ratios, which are of this model and, the ratios, of this number of steps."
+      "Measures a model while it draws a list of prompts. What it writes, the name says:",
+      "X.json: TeaCache's coefficients and MagCache's ratios, which are of this model",
+      "and, the ratios, of this number of steps. Draws each prompt twice.",
+      "X.safetensors: statistics of what each linear layer is given, for `quantize --stats`.",
+      "Interrupted, it goes on where it stopped when the same command is given again."
     },
     sortOptions = false,
     footer = {
       "",
-      "Example:",
+      "Examples:",
       "  nibble calibrate Z-Image/ --prompts prompts.txt -o numbers.json",
-      "  nibble generate Z-Image/ -p fox --cache teacache:coefficients=numbers.json"
+      "  nibble generate Z-Image/ -p fox --cache teacache:coefficients=numbers.json",
+      "  nibble calibrate Z-Image/ --prompts prompts.txt -o stats.safetensors"
     })
 final class CalibrateCommand implements Callable<Integer> {
   private final Session session;
@@ -93,8 +86,8 @@ final class CalibrateCommand implements Callable<Integer> {
   @Option(
       names = {"-o", "--output"},
       order = 20,
-      paramLabel = "OUT.json",
-      description = "The numbers (default coefficients.json).")
+      paramLabel = "OUT",
+      description = "X.json (default coefficients.json) or X.safetensors.")
   private Path output = Path.of("coefficients.json");
 
   @Option(names = "--force", order = 24, description = "Replace an output that exists.")
@@ -105,6 +98,10 @@ final class CalibrateCommand implements Callable<Integer> {
       order = 41,
       description = "Print nothing but errors.")
   private boolean quiet;
+
+  @SuppressWarnings("NullAway.Init") // picocli sets it
+  @Mixin
+  private StatisticsOptions statistics;
 
   @SuppressWarnings("NullAway.Init") // picocli sets it
   @Mixin
@@ -120,29 +117,36 @@ final class CalibrateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    require(steps.orElse(2) >= 2, "--steps takes 2 or more here, not " + steps.orElse(2));
+    boolean records = output.toString().endsWith(".safetensors");
+    int least = records ? 1 : 2;
+    require(
+        steps.orElse(least) >= least,
+        "--steps takes %d or more here, not %d".formatted(least, steps.orElse(least)));
     require(
         guidance.orElse(0.0) >= 0 && Double.isFinite(guidance.orElse(0.0)),
         "--guidance takes a number from 0, not " + guidance.orElse(0.0));
-    require(output.toString().endsWith(".json"), "--output takes X.json, not " + output);
+    require(
+        records || output.toString().endsWith(".json"),
+        "--output takes X.json or X.safetensors, not " + output);
+    statistics.requireSense(spec, records);
     var options = pipeline.options(spec);
-    List<String> texts = texts();
-    TeaCacheCalibration tea = new TeaCacheCalibration();
-    MagCacheCalibration mag = new MagCacheCalibration();
+    CalibrationJob job =
+        new CalibrationJob(
+            directory,
+            prompts,
+            PromptFile.read(prompts),
+            steps,
+            guidance,
+            seed,
+            size,
+            output,
+            quiet,
+            common.json);
     try (PictureFiles places = PictureFiles.reserve(List.of(output), Optional.of(prompts), force)) {
-      try (Pipeline opened = open(options)) {
-        measure(opened, texts, tea, "for TeaCache");
-        measure(opened, texts, mag, "for MagCache");
-      }
-      Calibration calibration =
-          new Calibration(
-              directory, prompts, texts.size(), tea.observations(), fit(tea), mag.ratios());
-      write(places.of(output), calibration);
-      places.commit();
-      if (common.json) {
-        calibration.json(output, session.out());
-      } else if (!quiet) {
-        calibration.print(output, session.out());
+      if (records) {
+        new StatisticsCalibration(session, job, statistics).run(options, places);
+      } else {
+        new CacheCalibration(session, job).run(options, places);
       }
     }
     return 0;
@@ -151,61 +155,6 @@ final class CalibrateCommand implements Callable<Integer> {
   private void require(boolean holds, String message) {
     if (!holds) {
       throw new ParameterException(spec.commandLine(), message);
-    }
-  }
-
-  private List<String> texts() throws IOException {
-    List<String> texts;
-    try {
-      texts = Files.readAllLines(prompts).stream().filter(line -> !line.isBlank()).toList();
-    } catch (IOException e) {
-      throw IoErrors.at(prompts, e);
-    }
-    if (texts.isEmpty()) {
-      throw new NibbleException(prompts + ": holds no prompt: write one a line");
-    }
-    return texts;
-  }
-
-  private Pipeline open(PipelineOptions options) throws IOException {
-    try (StepBar bar = new StepBar(session, "", quiet)) {
-      return Drawing.open(directory, options, bar, session);
-    }
-  }
-
-  private void measure(Pipeline opened, List<String> texts, StepCache recorder, String label) {
-    for (int i = 0; i < texts.size(); i++) {
-      GenerationRequest request =
-          GenerationRequest.of(texts.get(i)).withSeed(seed + i).withCache(recorder);
-      if (steps.isPresent()) {
-        request = request.withSteps(steps.get());
-      }
-      if (guidance.isPresent()) {
-        request = request.withGuidance(guidance.get());
-      }
-      if (size.isPresent()) {
-        request = request.withSize(size.get().width(), size.get().height());
-      }
-      String prompt = "%s, prompt %d/%d".formatted(label, i + 1, texts.size());
-      try (StepBar bar = new StepBar(session, prompt, quiet)) {
-        Drawing.draw(opened, request, bar, session);
-      }
-    }
-  }
-
-  private static List<Double> fit(TeaCacheCalibration tea) {
-    try {
-      return tea.fit().coefficients();
-    } catch (IllegalStateException e) { // too few steps
-      throw new NibbleException(String.valueOf(e.getMessage()), e);
-    }
-  }
-
-  private static void write(PendingOutput place, Calibration calibration) throws IOException {
-    try {
-      Files.writeString(place.path(), calibration.file());
-    } catch (IOException e) {
-      throw IoErrors.at(place.target(), e);
     }
   }
 }

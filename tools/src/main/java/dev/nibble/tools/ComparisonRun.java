@@ -31,8 +31,6 @@ import java.util.TreeSet;
 final class ComparisonRun {
   private static final List<String> SCHEMES = List.of("nf4", "int8");
   private static final String DEFAULT_CACHE = "dbcache:F=1,B=0,threshold=0.08";
-  private static final long FIRST_WARM_UP_NANOS = 3_000_000_000L;
-  private static final long NEXT_WARM_UP_NANOS = 1_000_000_000L;
 
   private final Session session;
   private final boolean quiet;
@@ -94,7 +92,7 @@ final class ComparisonRun {
   private Path draw(String weights, PipelineOptions opened, List<StepCache> rules)
       throws IOException {
     try (Pipeline pipeline = open(weights, opened)) {
-      warmUp(pipeline);
+      Drawing.warmUp(pipeline, request, variants.isEmpty(), quiet, session);
       for (StepCache rule : rules) {
         Generation generation;
         try (StepBar bar =
@@ -111,22 +109,6 @@ final class ComparisonRun {
   private Pipeline open(String weights, PipelineOptions opened) throws IOException {
     try (StepBar bar = new StepBar(session, weights, quiet)) {
       return Drawing.open(directory, opened, bar, session);
-    }
-  }
-
-  /// Java compiles what runs often while it runs: the first steps of a process are slow, and would
-  /// count against whatever is drawn first. One step of a large model takes longer than this.
-  private void warmUp(Pipeline pipeline) {
-    GenerationRequest shortest = GenerationRequest.of(request.prompt()).withSteps(1);
-    if (request.width().isPresent() && request.height().isPresent()) {
-      shortest = shortest.withSize(request.width().getAsInt(), request.height().getAsInt());
-    }
-    long enough = variants.isEmpty() ? FIRST_WARM_UP_NANOS : NEXT_WARM_UP_NANOS;
-    long start = System.nanoTime();
-    try (StepBar bar = new StepBar(session, "warming up", quiet)) {
-      do {
-        Drawing.draw(pipeline, shortest, bar, session);
-      } while (System.nanoTime() - start < enough);
     }
   }
 

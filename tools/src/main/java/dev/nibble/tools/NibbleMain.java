@@ -56,6 +56,7 @@ public final class NibbleMain {
     line.addSubcommand(new QuantizeCommand(session));
     line.addSubcommand(new GenerateCommand(session));
     line.addSubcommand(new CalibrateCommand(session));
+    line.addSubcommand(new EvaluateCommand(session));
     line.addSubcommand(new BenchCommand(session));
     line.addSubcommand(new InspectCommand(session));
     line.addSubcommand(new DequantizeCommand(session));

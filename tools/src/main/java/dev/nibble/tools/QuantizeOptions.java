@@ -45,6 +45,10 @@ final class QuantizeOptions {
   @Mixin
   private SchemeOptions schemes;
 
+  @SuppressWarnings("NullAway.Init") // picocli sets it
+  @Mixin
+  private CalibrationOptions calibration;
+
   @Option(
       names = "--skip",
       order = 10,
@@ -159,6 +163,7 @@ final class QuantizeOptions {
             .maxShardBytes(maxShardSize.bytes())
             .threads(machine.threads(spec))
             .memoryBytes(machine.memoryBytes());
+    calibration.calibration().ifPresent(builder::calibration);
     wish.gguf().ifPresent(builder::gguf);
     wish.imatrix().ifPresent(builder::imatrix);
     wish.storage().ifPresent(builder::storage);

@@ -46,6 +46,27 @@ class SignalTest {
     assertEquals(List.of("errors.txt"), namesIn(folder));
   }
 
+  @ParameterizedTest
+  @CsvSource({"INT, 130", "TERM, 143"})
+  void anInterruptedEvaluationLeavesNothing(String signal, int code) throws Exception {
+    Path model = Fixtures.path("models/emoji-zimage");
+    Path prompts = Files.writeString(folder.resolve("prompts.txt"), "red apple");
+    interrupt(
+        signal,
+        code,
+        "evaluate",
+        model.toString(),
+        "--prompts",
+        prompts.toString(),
+        "--variant",
+        "same=" + model.resolve("transformer"),
+        "--steps",
+        "1000",
+        "--html",
+        folder.resolve("report.html").toString());
+    assertEquals(List.of("errors.txt", "prompts.txt"), namesIn(folder));
+  }
+
   /// Runs a command in a process of its own and interrupts it when it has begun its output.
   private void interrupt(String signal, int code, String... words) throws Exception {
     Path errors = folder.resolve("errors.txt");

@@ -17,4 +17,9 @@ public record GptqOptions(double damping, boolean actOrder, boolean staticGroups
           "damping " + damping + ": takes a number above 0, at most 1");
     }
   }
+
+  /// These options with every group fitted beforehand.
+  public GptqOptions withStaticGroups() {
+    return new GptqOptions(damping, actOrder, true);
+  }
 }

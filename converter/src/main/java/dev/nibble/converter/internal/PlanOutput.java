@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
 
 /// The files of one plan, written where they are out of sight until they are complete.
 final class PlanOutput implements AutoCloseable {
@@ -26,6 +27,7 @@ final class PlanOutput implements AutoCloseable {
   private final List<ShardPlan> shards = new ArrayList<>();
   private final List<CheckpointWriter> writers = new ArrayList<>();
   private final Map<String, QuantizeSink.Result> results = new ConcurrentHashMap<>();
+  private @Nullable Calibrator calibrator;
 
   /// Lays the files out; writes nothing yet.
   ///
@@ -76,11 +78,13 @@ final class PlanOutput implements AutoCloseable {
 
   /// Creates the weight files, and says what is to be done with each tensor.
   void open(StatisticsPool statistics, Jobs jobs) throws IOException {
+    Optional<Calibrator> calibration = calibrator();
     var context =
         new QuantizeSink.Context(
             statistics,
             plan.request().allowNonFinite(),
             plan.gguf().flatMap(GgufFile::imatrix),
+            calibration,
             result -> results.put(result.plan().source().name(), result));
     for (ShardPlan shard : shards) {
       String name = shard.file().name();
@@ -96,11 +100,23 @@ final class PlanOutput implements AutoCloseable {
                   cast.source().dtype() == cast.target()
                       ? new CopySink(cast.source(), writer)
                       : new CastSink(cast, writer, overflow(cast));
-              case TensorPlan.Quantize weight ->
-                  new QuantizeSink(source.checkpoint(), weight, writer, context);
+              case TensorPlan.Rescale scaled ->
+                  new RescaleSink(
+                      scaled,
+                      writer,
+                      calibration.orElseThrow().scales().editor(scaled.source().name()));
+              case TensorPlan.Quantize weight -> new QuantizeSink(source.checkpoint(), weight, writer, context);
             });
       }
     }
+  }
+
+  // Closed with the output.
+  private Optional<Calibrator> calibrator() throws IOException {
+    if (plan.request().calibration().isPresent()) {
+      calibrator = Calibrator.open(plan.request().calibration().get(), plan, source);
+    }
+    return Optional.ofNullable(calibrator);
   }
 
   private Optional<CastSink.Overflow> overflow(TensorPlan.Cast cast) {
@@ -146,7 +162,8 @@ final class PlanOutput implements AutoCloseable {
       tensors.add(
           result == null
               ? new TensorResult(tensor, tensor.bytesOut(), Optional.empty())
-              : new TensorResult(tensor, result.bytesOut(), Optional.of(result.error())));
+              : new TensorResult(
+                  tensor, result.bytesOut(), Optional.of(result.error()), result.calibration()));
     }
     return tensors;
   }
@@ -169,8 +186,15 @@ final class PlanOutput implements AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    for (CheckpointWriter writer : writers) {
-      writer.close();
+    try {
+      for (CheckpointWriter writer : writers) {
+        writer.close();
+      }
+    } finally {
+      Calibrator open = calibrator;
+      if (open != null) {
+        open.close();
+      }
     }
   }
 }

@@ -1,5 +1,6 @@
 package dev.nibble.converter.internal;
 
+import dev.nibble.converter.CalibrationResult;
 import dev.nibble.converter.ConversionException;
 import dev.nibble.converter.TensorPlan;
 import dev.nibble.formats.Checkpoint;
@@ -19,6 +20,7 @@ import dev.nibble.formats.quant.WeightEncoder;
 import dev.nibble.formats.quant.storage.StoredTensor;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -34,15 +36,23 @@ final class QuantizeSink implements Sink {
   /// @param statistics memory for statistics
   /// @param allowNonFinite accept NaN and infinity
   /// @param imatrix what weights of ggml's types may lean on
+  /// @param calibrator what statistics say of weights
   /// @param result receives the error, and the bytes of data-dependent length
   record Context(
       StatisticsPool statistics,
       boolean allowNonFinite,
       Optional<ImportanceMatrix> imatrix,
+      Optional<Calibrator> calibrator,
       Consumer<Result> result) {}
 
   /// What is known only after the data has been read.
-  record Result(TensorPlan.Quantize plan, QuantError error, long bytesOut) {}
+  ///
+  /// @param calibration what became of a calibrated weight
+  record Result(
+      TensorPlan.Quantize plan,
+      QuantError error,
+      long bytesOut,
+      Optional<CalibrationResult> calibration) {}
 
   private final Checkpoint source;
   private final TensorPlan.Quantize plan;
@@ -51,6 +61,7 @@ final class QuantizeSink implements Sink {
   private final PartLayout layout;
   private StatisticsPool.@Nullable Lease lease;
   private @Nullable WeightEncoder encoder;
+  private Calibrator.@Nullable Prepared prepared;
   private @Nullable MemorySegment collected;
 
   QuantizeSink(
@@ -64,7 +75,10 @@ final class QuantizeSink implements Sink {
 
   @Override
   public long alignment() {
-    return layout.sliceAlignment(plan.quantScheme(), plan.source().shape());
+    long alignment = layout.sliceAlignment(plan.quantScheme(), plan.source().shape());
+    return plan.calibrated().isPresent()
+        ? TensorJob.leastCommonMultiple(alignment, plan.source().shape().last())
+        : alignment;
   }
 
   @Override
@@ -76,13 +90,21 @@ final class QuantizeSink implements Sink {
   public void start() {
     StatisticsPool.Lease memory = context.statistics().lease();
     lease = memory;
+    encoder = encoder(memory);
+    collected = layout.isInOrder() ? null : memory.allocate(codeBytes(), Integer.BYTES);
+  }
+
+  private WeightEncoder encoder(SegmentAllocator memory) {
     Shape shape = plan.source().shape();
     DType dtype = plan.source().dtype();
-    encoder =
-        plan.quantScheme() instanceof GgmlBlock block
-            ? block.encoder(shape, dtype, memory, importance(block, shape))
-            : plan.quantScheme().encoder(shape, dtype, memory);
-    collected = layout.isInOrder() ? null : memory.allocate(codeBytes(), Integer.BYTES);
+    if (plan.calibrated().isPresent()) {
+      prepared =
+          context.calibrator().orElseThrow().prepare(plan, plan.calibrated().get(), memory);
+      return prepared.encoder();
+    }
+    return plan.quantScheme() instanceof GgmlBlock block
+        ? block.encoder(shape, dtype, memory, importance(block, shape))
+        : plan.quantScheme().encoder(shape, dtype, memory);
   }
 
   /// Of the whole weight.
@@ -166,10 +188,13 @@ final class QuantizeSink implements Sink {
     for (StoredTensor stored : plan.stored()) {
       bytesOut += store(stored, parts);
     }
-    context.result().accept(new Result(plan, running.error(), bytesOut));
+    Optional<CalibrationResult> calibration =
+        Optional.ofNullable(prepared).map(Calibrator.Prepared::result);
+    context.result().accept(new Result(plan, running.error(), bytesOut, calibration));
     // After a failure the pool gives back what this lease holds.
     started(lease).close();
     encoder = null;
+    prepared = null;
     collected = null;
     lease = null;
   }

@@ -67,6 +67,9 @@ record ShardPlan(OutputFile file, FileLayout layout) {
                 new TensorSpec(keep.source().name(), keep.source().dtype(), keep.source().shape()));
         case TensorPlan.Cast cast ->
             fixed.add(new TensorSpec(cast.source().name(), cast.target(), cast.source().shape()));
+        case TensorPlan.Rescale scaled ->
+            fixed.add(
+                new TensorSpec(scaled.source().name(), scaled.target(), scaled.source().shape()));
         case TensorPlan.Quantize quantize ->
             quantize.stored().forEach(stored -> add(stored, fixed, late));
       }
@@ -86,6 +89,7 @@ record ShardPlan(OutputFile file, FileLayout layout) {
           switch (tensor) {
             case TensorPlan.Keep keep -> GgmlType.of(keep.source().dtype()).orElseThrow();
             case TensorPlan.Cast cast -> GgmlType.of(cast.target()).orElseThrow();
+            case TensorPlan.Rescale _ -> throw new AssertionError("no scales in a GGUF file");
             case TensorPlan.Quantize quantize -> ((GgmlBlock) quantize.quantScheme()).type();
           };
       SourceTensor source = tensor.source();
@@ -113,6 +117,7 @@ record ShardPlan(OutputFile file, FileLayout layout) {
       switch (tensor) {
         case TensorPlan.Keep keep -> names.add(keep.source().name());
         case TensorPlan.Cast cast -> names.add(cast.source().name());
+        case TensorPlan.Rescale scaled -> names.add(scaled.source().name());
         case TensorPlan.Quantize quantize ->
             quantize.stored().forEach(stored -> names.add(stored.name()));
       }

@@ -40,7 +40,7 @@ public record SvdQuant(QuantScheme residual, int rank) implements QuantScheme {
   static final String SCALE = "scale";
 
   /// More would be more than a 4-bit weight itself.
-  private static final int MAX_RANK = 1024;
+  public static final int MAX_RANK = 1024;
 
   public SvdQuant {
     if (residual instanceof SvdQuant || residual instanceof GgmlBlock) {

@@ -58,6 +58,8 @@ final class OperationBenchmark {
       }
     }
     attention();
+    gram(DIM);
+    gram(HIDDEN);
     elementwise();
   }
 
@@ -130,6 +132,22 @@ final class OperationBenchmark {
     } else {
       sheet.computing(op, micros, 2 * m * n * k);
     }
+  }
+
+  /// What calibration adds to a product: the lower triangle is what is counted.
+  private void gram(int features) {
+    String size = " %dx%d".formatted(TOKENS, features);
+    if (!sheet.wants("gram" + size) && !sheet.wants("feature sums" + size)) {
+      return;
+    }
+    Tensor x = DeviceBenchmark.normal(ops, TOKENS, features);
+    Tensor sum = ops.fromHost(new float[features * features], features, features);
+    if (sheet.wants("gram" + size)) {
+      double micros = meter.micros(4, _ -> ops.addGram(sum, 0, x));
+      sheet.computing("gram" + size, micros, (double) TOKENS * features * (features + 1));
+    }
+    moving("feature sums" + size, 2.0 * TOKENS * features, () -> ops.featureSums(x));
+    List.of(x, sum).forEach(ops::release);
   }
 
   private void attention() {

@@ -88,6 +88,13 @@ public final class CpuBackend implements Backend {
     return openBytes.get();
   }
 
+  /// What the heap may still grow to.
+  @Override
+  public long freeBytes() {
+    Runtime java = Runtime.getRuntime();
+    return java.maxMemory() - java.totalMemory() + java.freeMemory();
+  }
+
   @Override
   public void close() {
     workers.close();

@@ -27,6 +27,7 @@ final class CpuOps implements Ops {
   private final SessionMemory memory;
   private final AttentionKernel attention;
   private final MatMul matMul;
+  private final Gram gram;
   private final Elementwise elementwise;
   private final Norms norms;
   private final Reductions reductions;
@@ -38,6 +39,7 @@ final class CpuOps implements Ops {
     this.memory = memory;
     this.attention = attention;
     matMul = new MatMul(machine);
+    gram = new Gram(machine);
     elementwise = new Elementwise(machine);
     norms = new Norms(machine);
     reductions = new Reductions(machine);
@@ -280,6 +282,21 @@ final class CpuOps implements Ops {
   public Tensor rowMeanAbs(Tensor x) {
     Tensor out = memory.make(ResultShapes.rows("rowMeanAbs", x));
     reductions.rowMeanAbs(x, CpuBuffer.array(out));
+    return out;
+  }
+
+  // ---- statistics
+
+  @Override
+  public void addGram(Tensor sum, int begin, Tensor x) {
+    ResultShapes.gram(sum, begin, x);
+    gram.add(sum, begin, x);
+  }
+
+  @Override
+  public Tensor featureSums(Tensor x) {
+    Tensor out = memory.make(ResultShapes.featureSums(x));
+    reductions.features(x, CpuBuffer.array(out));
     return out;
   }
 

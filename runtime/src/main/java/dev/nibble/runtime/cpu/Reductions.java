@@ -8,6 +8,9 @@ final class Reductions {
   private static final int BLOCK = 4096;
   private static final double COST = 0.5;
 
+  /// Columns whose sums a thread keeps at a time: their part of a row fills cache lines.
+  private static final int FEATURES = 64;
+
   private final Machine machine;
 
   Reductions(Machine machine) {
@@ -90,6 +93,46 @@ final class Reductions {
             out[row] = (float) (sumAbs(a, from, from + d) / d);
           }
         });
+  }
+
+  /// Of each feature `Σ|x|`, `max |x|` and `Σx²` over the rows in ascending order.
+  ///
+  /// @param out `[3, D]`
+  void features(Tensor x, float[] out) {
+    float[] a = CpuBuffer.array(x);
+    int at = CpuBuffer.offset(x);
+    int d = x.dim(-1);
+    int rows = x.elements() / Math.max(1, d);
+    machine.overRange(
+        Math.ceilDiv(d, FEATURES),
+        COST * FEATURES * rows,
+        (begin, end) -> {
+          for (int i = begin; i < end; i++) {
+            int first = i * FEATURES;
+            columns(a, at + first, d, rows, Math.min(FEATURES, d - first), out, first);
+          }
+        });
+  }
+
+  private static void columns(
+      float[] a, int at, int d, int rows, int count, float[] out, int outAt) {
+    double[] absolute = new double[count];
+    float[] largest = new float[count];
+    double[] squares = new double[count];
+    for (int row = 0; row < rows; row++) {
+      int from = at + row * d;
+      for (int j = 0; j < count; j++) {
+        float value = Math.abs(a[from + j]);
+        absolute[j] += value;
+        largest[j] = Math.max(largest[j], value);
+        squares[j] += (double) value * value;
+      }
+    }
+    for (int j = 0; j < count; j++) {
+      out[outAt + j] = (float) absolute[j];
+      out[d + outAt + j] = largest[j];
+      out[2 * d + outAt + j] = (float) squares[j];
+    }
   }
 
   // Four sums each, for one would wait for its own last addition.

@@ -138,6 +138,11 @@ public final class CudaBackend implements Backend {
     return device.memory().freeBytes();
   }
 
+  @Override
+  public long freeBytes() {
+    return Math.min(freeDeviceBytes(), options.memoryLimitBytes() - openBytes.get());
+  }
+
   /// Waits for all work of all sessions.
   void synchronize() {
     device.synchronize();

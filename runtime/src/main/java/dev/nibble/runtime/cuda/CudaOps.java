@@ -40,6 +40,7 @@ final class CudaOps implements Ops {
   private final CudaFakeQuantization fakeQuantization;
   private final CudaLayout layout;
   private final CudaReductions reductions;
+  private final CudaGram gram;
 
   CudaOps(CudaSession session) {
     this.session = session;
@@ -51,6 +52,7 @@ final class CudaOps implements Ops {
     fakeQuantization = new CudaFakeQuantization(session);
     layout = new CudaLayout(session);
     reductions = new CudaReductions(session);
+    gram = new CudaGram(session);
   }
 
   CudaSession session() {
@@ -321,6 +323,21 @@ final class CudaOps implements Ops {
   public Tensor rowMeanAbs(Tensor x) {
     Tensor out = memory.make(DType.F32, ResultShapes.rows("rowMeanAbs", x));
     reductions.rows(CudaReductions.ABS, x, out);
+    return out;
+  }
+
+  // ---- statistics
+
+  @Override
+  public void addGram(Tensor sum, int begin, Tensor x) {
+    ResultShapes.gram(sum, begin, x);
+    gram.add(sum, begin, x);
+  }
+
+  @Override
+  public Tensor featureSums(Tensor x) {
+    Tensor out = memory.make(DType.F32, ResultShapes.featureSums(x));
+    reductions.features(x, out);
     return out;
   }
 

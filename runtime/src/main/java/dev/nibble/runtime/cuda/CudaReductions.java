@@ -15,6 +15,7 @@ final class CudaReductions {
 
   private static final int ELEMENTS_A_BLOCK = 4096;
   private static final int MOST_BLOCKS = 1024;
+  private static final int FEATURES_A_BLOCK = 32;
 
   private final CudaSession session;
   private final Launcher launcher;
@@ -51,6 +52,25 @@ final class CudaReductions {
     session.memory().release(sums);
     launcher.stream().synchronize();
     return host.get(ValueLayout.JAVA_DOUBLE, 0);
+  }
+
+  /// Of each feature the sums of {@link dev.nibble.runtime.tensor.Ops#featureSums}.
+  ///
+  /// @param out float32 `[3, D]`
+  void features(Tensor x, Tensor out) {
+    int d = x.dim(-1);
+    if (d == 0) {
+      return;
+    }
+    launcher
+        .begin()
+        .address(CudaBuffer.address(x))
+        .i32(Launcher.type(x))
+        .address(CudaBuffer.address(out))
+        .i32(Math.toIntExact(x.shape().elements() / d))
+        .i32(d);
+    launcher.run(
+        kernels.features(), LaunchShape.of(Math.ceilDiv(d, FEATURES_A_BLOCK), Launcher.THREADS));
   }
 
   /// Of each row its Euclidean norm ({@link #PRODUCT}), or the mean of its absolute values.

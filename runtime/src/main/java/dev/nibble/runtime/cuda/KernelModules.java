@@ -22,6 +22,7 @@ record KernelModules(
     Conv conv,
     Weights weights,
     Gemm gemm,
+    Kernel gram,
     Attention attention) {
 
   record Elementwise(
@@ -41,7 +42,7 @@ record KernelModules(
 
   record Layout(Kernel copyRows, Kernel permute, Kernel upsample) {}
 
-  record Reduce(Kernel sums, Kernel total, Kernel rows) {}
+  record Reduce(Kernel sums, Kernel total, Kernel rows, Kernel features) {}
 
   record Conv(Kernel mma, Kernel f32) {}
 
@@ -181,10 +182,12 @@ record KernelModules(
         new Reduce(
             reduce.kernel("reduce_sums"),
             reduce.kernel("reduce_total"),
-            reduce.kernel("reduce_rows")),
+            reduce.kernel("reduce_rows"),
+            reduce.kernel("reduce_features")),
         new Conv(conv.kernel("conv_mma"), conv.kernel("conv_f32")),
         Weights.load(device),
         Gemm.load(device),
+        KernelModule.load(device, "gram").kernel("gram"),
         Attention.load(device));
   }
 }

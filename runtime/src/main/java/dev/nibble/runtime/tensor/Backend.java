@@ -26,6 +26,9 @@ public interface Backend extends AutoCloseable {
   /// Bytes of memory in the hands of open sessions and weight stores, not counting mapped files.
   long openBytes();
 
+  /// Bytes of memory that further sessions may take at this moment, about.
+  long freeBytes();
+
   @Override
   void close();
 }

@@ -8,10 +8,10 @@ import java.util.Optional;
 /// is closed and short; a fused operation is a default method made of primitives, which is its
 /// definition and the oracle of the kernels that override it.
 ///
-/// Used by one thread at a time. Tensors given in are borrowed and never changed; each result is
-/// new and belongs to the innermost open {@link Region}, or to the session where none is open.
-/// Shapes in brackets, slowest axis first; `...` stands for any number of axes. Shapes that do not
-/// fit throw `IllegalArgumentException`.
+/// Used by one thread at a time. Tensors given in are borrowed and never changed (but by {@link
+/// #addGram}, which exists to change one); each result is new and belongs to the innermost open
+/// {@link Region}, or to the session where none is open. Shapes in brackets, slowest axis first;
+/// `...` stands for any number of axes. Shapes that do not fit throw `IllegalArgumentException`.
 public interface Ops extends AutoCloseable {
   // ---- memory
 
@@ -130,6 +130,27 @@ public interface Ops extends AutoCloseable {
 
   /// Mean of absolute values of each row: `[..., D]` to `[..., 1]`.
   Tensor rowMeanAbs(Tensor x);
+
+  // ---- statistics of what layers are given
+
+  /// Adds some rows of the Gram matrix `XᵀX` of x's features, summed over all rows of x, to a
+  /// running sum: row i of the sum is feature `begin + i`. Of a row only the columns up to the
+  /// feature itself become right, for the matrix is symmetric; what the others hold is unspecified.
+  ///
+  /// Each element of the sum is added to in an order that does not depend on how the matrix is cut
+  /// into sums, if cuts are at multiples of {@link #GRAM_ROWS}.
+  ///
+  /// @param sum float32 `[n, D]`, changed; of this or another session of the backend
+  /// @param begin the first feature, a multiple of {@link #GRAM_ROWS}
+  /// @param x `[..., D]`
+  void addGram(Tensor sum, int begin, Tensor x);
+
+  /// Where the rows of a Gram matrix may be cut.
+  int GRAM_ROWS = 256;
+
+  /// Of each feature the sum of absolute values, the largest absolute value and the sum of squares,
+  /// over all rows: `[..., D]` to `[3, D]`, float32. Summed in double, rounded at the end.
+  Tensor featureSums(Tensor x);
 
   // ---- made of the above
 

@@ -13,9 +13,9 @@ import java.util.Optional;
 public final class AutoencoderKl {
   private final AutoencoderKlConfig config;
   private final Coder decoder;
-  private final Optional<Coder> encoder;
+  private final Optional<Encoder> encoder;
 
-  private AutoencoderKl(AutoencoderKlConfig config, Coder decoder, Optional<Coder> encoder) {
+  private AutoencoderKl(AutoencoderKlConfig config, Coder decoder, Optional<Encoder> encoder) {
     this.config = config;
     this.decoder = decoder;
     this.encoder = encoder;
@@ -37,7 +37,7 @@ public final class AutoencoderKl {
   public static AutoencoderKl both(ComponentWeights weights, ModelConfig config) {
     var own = AutoencoderKlConfig.of(config);
     return new AutoencoderKl(
-        own, Coder.decoder(weights, own), Optional.of(Coder.encoder(weights, own)));
+        own, Coder.decoder(weights, own), Optional.of(Encoder.load(weights, own)));
   }
 
   /// Channels of the latents.
@@ -70,7 +70,37 @@ public final class AutoencoderKl {
   /// @param picture `[1, H, W, 3]` in -1..1; sides are multiples of {@link #compression}
   /// @throws IllegalStateException if the encoder wasn't loaded
   public Posterior encode(Tensor picture, Ops ops) {
-    Coder coder = encoder.orElseThrow(() -> new IllegalStateException("the encoder wasn't loaded"));
+    Encoder coder = encoder();
+    requirePicture(picture);
+    int channels = config.latentChannels();
+    try (Region region = ops.region()) {
+      Tensor moments = ops.permute(coder.apply(picture, ops), 0, 3, 1, 2);
+      return new Posterior(
+          region.keep(ops.slice(moments, 1, 0, channels)),
+          region.keep(clamped(ops.slice(moments, 1, channels, 2 * channels), ops)));
+    }
+  }
+
+  /// How far two pictures are apart for this autoencoder: {@link PerceptualDistance}.
+  ///
+  /// @param first `[1, H, W, 3]` in -1..1; sides are multiples of {@link #compression}
+  /// @param second as `first`, and of its shape
+  /// @throws IllegalStateException if the encoder wasn't loaded
+  public double perceptualDistance(Tensor first, Tensor second, Ops ops) {
+    Encoder coder = encoder();
+    requirePicture(first);
+    if (!first.shape().equals(second.shape())) {
+      throw new IllegalArgumentException(
+          "pictures %s and %s have nothing to compare".formatted(first.shape(), second.shape()));
+    }
+    return PerceptualDistance.between(first, second, coder.levels(), ops);
+  }
+
+  private Encoder encoder() {
+    return encoder.orElseThrow(() -> new IllegalStateException("the encoder wasn't loaded"));
+  }
+
+  private void requirePicture(Tensor picture) {
     int multiple = config.compression();
     if (picture.rank() != 4
         || picture.dim(0) != 1
@@ -80,13 +110,6 @@ public final class AutoencoderKl {
       throw new IllegalArgumentException(
           "a picture is [1, H, W, 3] with sides that are multiples of %d, not %s"
               .formatted(multiple, picture.shape()));
-    }
-    int channels = config.latentChannels();
-    try (Region region = ops.region()) {
-      Tensor moments = ops.permute(coder.apply(picture, ops), 0, 3, 1, 2);
-      return new Posterior(
-          region.keep(ops.slice(moments, 1, 0, channels)),
-          region.keep(clamped(ops.slice(moments, 1, channels, 2 * channels), ops)));
     }
   }
 

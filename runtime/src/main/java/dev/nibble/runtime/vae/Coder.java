@@ -7,12 +7,9 @@ import dev.nibble.runtime.weights.ComponentWeights;
 import java.util.ArrayList;
 import java.util.List;
 
-/// One half of an autoencoder: layers one after the other. Names are those of diffusers'
+/// A part of an autoencoder: layers one after the other. Names are those of diffusers'
 /// `AutoencoderKL` (`models/autoencoders/vae.py`).
 record Coder(List<Layer> layers) implements Layer {
-  /// Halves the picture: diffusers pads by a row and a column of zeros at the end alone.
-  private static final Conv2d DOWN = new Conv2d(3, 2, 0, 0, 1, 1);
-
   Coder {
     layers = List.copyOf(layers);
   }
@@ -43,31 +40,7 @@ record Coder(List<Layer> layers) implements Layer {
     return new Coder(layers);
   }
 
-  /// Picture to the moments of latents: `[1, H, W, 3]` to `[1, h, w, 2 · latent channels]`, means
-  /// first, then logarithms of variances.
-  static Coder encoder(ComponentWeights weights, AutoencoderKlConfig config) {
-    List<Layer> layers = new ArrayList<>();
-    int width = config.channels().getFirst();
-    layers.add(Convolution.load(weights, "encoder.conv_in", width, 3, Conv2d.SAME_3X3));
-    for (int level = 0; level < config.channels().size(); level++) {
-      String block = "encoder.down_blocks." + level;
-      int out = config.channels().get(level);
-      addResnets(layers, weights, block, out, width, config.layersPerBlock(), config.groups());
-      width = out;
-      if (level < config.channels().size() - 1) {
-        layers.add(Convolution.load(weights, block + ".downsamplers.0.conv", width, width, DOWN));
-      }
-    }
-    addMiddle(layers, weights, "encoder.mid_block", config);
-    int moments = 2 * config.latentChannels();
-    addEnd(layers, weights, "encoder", moments, width, config.groups());
-    if (config.quantConv()) {
-      layers.add(Convolution.load(weights, "quant_conv", moments, moments, Conv2d.POINTWISE));
-    }
-    return new Coder(layers);
-  }
-
-  private static void addMiddle(
+  static void addMiddle(
       List<Layer> layers, ComponentWeights weights, String name, AutoencoderKlConfig config) {
     int width = config.innermost();
     int groups = config.groups();
@@ -78,7 +51,7 @@ record Coder(List<Layer> layers) implements Layer {
     layers.add(Resnet.load(weights, name + ".resnets.1", width, width, groups));
   }
 
-  private static void addResnets(
+  static void addResnets(
       List<Layer> layers,
       ComponentWeights weights,
       String block,
@@ -91,7 +64,7 @@ record Coder(List<Layer> layers) implements Layer {
     }
   }
 
-  private static void addEnd(
+  static void addEnd(
       List<Layer> layers, ComponentWeights weights, String name, int out, int in, int groups) {
     layers.add(GroupNorm.load(weights, name + ".conv_norm_out", in, groups).thenSilu());
     layers.add(Convolution.load(weights, name + ".conv_out", out, in, Conv2d.SAME_3X3));

@@ -78,6 +78,9 @@ public final class CpuBenchmark {
       linear(type, 64, 3840, 3840);
       linear(type, 1024, 3840, 3840);
     }
+    gram(64, 192);
+    gram(64, 512);
+    gram(4352, 3840);
     attention(32, 3, 64);
     attention(64, 3, 64);
     attention(2048, 4, 128);
@@ -135,6 +138,22 @@ public final class CpuBenchmark {
           other[0] = !other[0];
           return o.linear(other[0] ? x : y, weight, Optional.empty());
         });
+  }
+
+  /// The lower triangle is all that is computed, and counted.
+  private void gram(int rows, int in) {
+    Tensor x = tensor(rows, in);
+    Tensor sum = tensor(in, in);
+    time(
+        "addGram %dx%d".formatted(rows, in),
+        (double) rows * in * (in + 1),
+        o -> {
+          o.addGram(sum, 0, x);
+          return sum;
+        });
+    time("featureSums %dx%d".formatted(rows, in), 0, o -> o.featureSums(x));
+    ops.release(sum);
+    ops.release(x);
   }
 
   private void attention(int tokens, int heads, int dim) {

@@ -31,5 +31,10 @@ public final class ReferenceBackend implements Backend {
   }
 
   @Override
+  public long freeBytes() {
+    return Runtime.getRuntime().freeMemory();
+  }
+
+  @Override
   public void close() {}
 }

@@ -654,6 +654,41 @@ final class ReferenceOps implements Ops {
   }
 
   @Override
+  public void addGram(Tensor sum, int begin, Tensor x) {
+    float[] c = CpuBuffer.array(sum);
+    float[] a = toHost(x);
+    int d = x.dim(-1);
+    for (int i = 0; i < sum.dim(0); i++) {
+      for (int j = 0; j <= begin + i; j++) {
+        double total = c[i * d + j];
+        for (int row = 0; row < a.length; row += d) {
+          total += (double) a[row + begin + i] * a[row + j];
+        }
+        c[i * d + j] = (float) total;
+      }
+    }
+  }
+
+  @Override
+  public Tensor featureSums(Tensor x) {
+    float[] a = toHost(x);
+    int d = x.dim(-1);
+    float[] out = new float[3 * d];
+    for (int j = 0; j < d; j++) {
+      double absolute = 0;
+      double squares = 0;
+      for (int i = j; i < a.length; i += d) {
+        absolute += Math.abs(a[i]);
+        out[d + j] = Math.max(out[d + j], Math.abs(a[i]));
+        squares += (double) a[i] * a[i];
+      }
+      out[j] = (float) absolute;
+      out[2 * d + j] = (float) squares;
+    }
+    return make(out, 3, d);
+  }
+
+  @Override
   public void close() {
     while (!regions.isEmpty()) {
       regions.element().close();

@@ -28,5 +28,10 @@ record SharedBackend(Backend backend) implements Backend {
   }
 
   @Override
+  public long freeBytes() {
+    return backend.freeBytes();
+  }
+
+  @Override
   public void close() {}
 }

@@ -21,7 +21,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /// Every operation of a backend against its definition in plain loops, over sizes at and beside the
 /// edges of tiles, and over those of real models.
-public abstract class AbstractOpsTest extends AbstractFusedOpsTest {
+public abstract class AbstractOpsTest extends AbstractStatisticsOpsTest {
   // ---- products
 
   @ParameterizedTest

@@ -123,6 +123,23 @@ class AutoencoderKlTest {
     }
   }
 
+  /// Two pictures at once: the features of both, both at unit length, and their difference; the
+  /// widest level has 32 channels at full size.
+  @Test
+  void comparingHoldsNoMoreThanSixActivations() throws IOException {
+    int side = 64;
+    long widest = 4L * 32 * side * side;
+    try (var weights = weights(FIXTURE)) {
+      var vae = AutoencoderKl.both(weights, config(weights));
+      Tensor picture = ops.fromHost(new float[3 * side * side], 1, side, side, 3);
+      long before = backend.openBytes();
+      var peak = new PeakOps(ops, backend);
+      vae.perceptualDistance(picture, picture, peak.ops());
+      assertTrue(peak.bytes() - before <= 6 * widest, () -> peak.bytes() - before + " bytes");
+      assertEquals(before, backend.openBytes());
+    }
+  }
+
   @Test
   void wrongShapesAreRefused() throws IOException {
     try (var weights = weights(TINY)) {
@@ -136,6 +153,7 @@ class AutoencoderKlTest {
       var half = AutoencoderKl.decoder(weights, config(weights));
       Tensor even = ops.fromHost(new float[8 * 8 * 3], 1, 8, 8, 3);
       assertThrows(IllegalStateException.class, () -> half.encode(even, ops));
+      assertThrows(IllegalStateException.class, () -> half.perceptualDistance(even, even, ops));
     }
   }
 

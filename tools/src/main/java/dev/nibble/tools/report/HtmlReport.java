@@ -5,8 +5,6 @@ import dev.nibble.converter.ConversionReport;
 import dev.nibble.converter.ConversionReport.TensorResult;
 import dev.nibble.tools.report.LayerName.Role;
 import java.io.IOException;
-import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.EnumMap;
 import java.util.List;
@@ -43,26 +41,12 @@ public final class HtmlReport {
     html.worst();
     html.tensors();
     html.options(arguments, version);
-    html.add("</main>\n</body>\n</html>");
+    html.add(HtmlPage.END);
     return html.page.toString();
   }
 
   private void head() throws IOException {
-    add("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">");
-    add(MARK);
-    add("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
-    add("<meta name=\"color-scheme\" content=\"light dark\">");
-    add("<title>%s, quantized by nibble</title>", Html.name(sourceName()));
-    add("<style>\n%s</style>\n</head>\n<body>\n<main>", style());
-  }
-
-  private static String style() throws IOException {
-    try (InputStream css = HtmlReport.class.getResourceAsStream("report.css")) {
-      if (css == null) {
-        throw new AssertionError("the build leaves report.css beside this class");
-      }
-      return new String(css.readAllBytes(), StandardCharsets.UTF_8);
-    }
+    page.append(HtmlPage.head(sourceName() + ", quantized by nibble", "report.css"));
   }
 
   private String sourceName() {

@@ -35,7 +35,7 @@ public final class CublasLt implements AutoCloseable {
   private final LinkedHashMap<Key, Optional<Plan>> plans = new LinkedHashMap<>(16, 0.75f, true);
   private boolean closed;
 
-  private record Key(Product product, long alignment) {}
+  private record Key(Multiplication product, long alignment) {}
 
   private CublasLt(CudaDevice device, LtFunctions functions) {
     this.device = device;
@@ -69,8 +69,33 @@ public final class CublasLt implements AutoCloseable {
   /// @throws DeviceException if the library fails
   public boolean multiply(
       CudaStream stream, Product product, long a, long b, long c, long bias, long workspace) {
-    long addresses = a | b | c | (product.biased() ? bias : 0) | MOST_ALIGNED;
-    Key key = new Key(product, Long.lowestOneBit(addresses));
+    return run(stream, product, zero, a, b, c, product.biased() ? bias : 0, workspace);
+  }
+
+  /// Computes `C += Aᵀ·B`, A and B being columns of one matrix X.
+  ///
+  /// @param a device address of A's first element
+  /// @param b device address of B's first element
+  /// @param c device address of C
+  /// @param workspace as for {@link #multiply}
+  /// @return whether the library can: if not, nothing was computed
+  /// @throws DeviceException if the library fails
+  public boolean addGram(
+      CudaStream stream, GramProduct product, long a, long b, long c, long workspace) {
+    return run(stream, product, one, a, b, c, 0, workspace);
+  }
+
+  /// @param bias 0 for none
+  private boolean run(
+      CudaStream stream,
+      Multiplication product,
+      MemorySegment beta,
+      long a,
+      long b,
+      long c,
+      long bias,
+      long workspace) {
+    Key key = new Key(product, Long.lowestOneBit(a | b | c | bias | MOST_ALIGNED));
     long queue = stream.handle();
     device.makeCurrent();
     int status;
@@ -83,7 +108,7 @@ public final class CublasLt implements AutoCloseable {
         return false;
       }
       Plan plan = chosen.get();
-      if (product.biased()) {
+      if (bias != 0) {
         biasAddress.set(JAVA_LONG, 0, bias);
         plan.setBias(biasAddress);
       }
@@ -97,7 +122,7 @@ public final class CublasLt implements AutoCloseable {
               plan.bLayout(),
               a,
               plan.aLayout(),
-              zero,
+              beta,
               c,
               plan.cLayout(),
               plan.algorithm(),

@@ -183,9 +183,10 @@ final class LtFunctions {
     check((int) call(descriptorDestroy, descriptor), "cublasLtMatmulDescDestroy");
   }
 
-  /// @param rows of the column-major matrix; also its leading dimension
-  long layout(int type, long rows, long columns) {
-    return made("cublasLtMatrixLayoutCreate", layoutCreate, type, rows, columns, rows);
+  /// @param rows of the column-major matrix
+  /// @param stride elements between two columns
+  long layout(int type, long rows, long columns, long stride) {
+    return made("cublasLtMatrixLayoutCreate", layoutCreate, type, rows, columns, stride);
   }
 
   void destroyLayout(long layout) {

@@ -15,6 +15,7 @@ final class Plan implements AutoCloseable {
 
   // cublasLtMatmulDescAttributes_t and values of them
   private static final int TRANSPOSE_A = 3;
+  private static final int TRANSPOSE_B = 4;
   private static final int TRANSPOSED = 1;
   private static final int EPILOGUE = 7;
   private static final int EPILOGUE_BIAS = 4;
@@ -36,24 +37,39 @@ final class Plan implements AutoCloseable {
   private final long cLayout;
   private final MemorySegment result = arena.allocate(RESULT_BYTES, 16);
 
-  private Plan(LtFunctions functions, Product product) {
+  private Plan(LtFunctions functions, Multiplication product) {
     this.functions = functions;
     descriptor = functions.descriptor(COMPUTE_32F, SCALE_32F);
-    functions.setDescriptor(descriptor, TRANSPOSE_A, arena.allocateFrom(JAVA_INT, TRANSPOSED));
-    if (product.biased()) {
-      functions.setDescriptor(descriptor, EPILOGUE, arena.allocateFrom(JAVA_INT, EPILOGUE_BIAS));
+    // A row-major matrix is a column-major one of swapped sizes; B is the library's first operand.
+    switch (product) {
+      case Product(long m, long n, long k, var input, var output, boolean biased) -> {
+        transpose(TRANSPOSE_A);
+        if (biased) {
+          functions.setDescriptor(
+              descriptor, EPILOGUE, arena.allocateFrom(JAVA_INT, EPILOGUE_BIAS));
+        }
+        aLayout = functions.layout(input.code(), k, m, k);
+        bLayout = functions.layout(input.code(), k, n, k);
+        cLayout = functions.layout(output.code(), n, m, n);
+      }
+      case GramProduct(long m, long n, long k, long stride, var input) -> {
+        transpose(TRANSPOSE_B);
+        aLayout = functions.layout(input.code(), m, k, stride);
+        bLayout = functions.layout(input.code(), n, k, stride);
+        cLayout = functions.layout(Product.Type.F32.code(), n, m, stride);
+      }
     }
-    // A row-major matrix is a column-major one of swapped sizes.
-    aLayout = functions.layout(product.input().code(), product.k(), product.m());
-    bLayout = functions.layout(product.input().code(), product.k(), product.n());
-    cLayout = functions.layout(product.output().code(), product.n(), product.m());
+  }
+
+  private void transpose(int operand) {
+    functions.setDescriptor(descriptor, operand, arena.allocateFrom(JAVA_INT, TRANSPOSED));
   }
 
   /// Empty if the library has no algorithm.
   ///
   /// @param alignment of all addresses, a power of two
   static Optional<Plan> choose(
-      LtFunctions functions, long handle, Product product, long alignment) {
+      LtFunctions functions, long handle, Multiplication product, long alignment) {
     Plan plan = new Plan(functions, product);
     try {
       if (plan.ask(handle, product, Math.toIntExact(alignment))) {
@@ -67,7 +83,7 @@ final class Plan implements AutoCloseable {
     }
   }
 
-  private boolean ask(long handle, Product product, int alignment) {
+  private boolean ask(long handle, Multiplication product, int alignment) {
     try (Arena scratch = Arena.ofConfined()) {
       long preference = functions.preference();
       try {

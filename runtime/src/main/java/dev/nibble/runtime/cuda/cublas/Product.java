@@ -8,7 +8,8 @@ package dev.nibble.runtime.cuda.cublas;
 /// @param input type of A and B
 /// @param output type of C and of the bias
 /// @param biased whether a vector `[n]` is added to each row of C
-public record Product(long m, long n, long k, Type input, Type output, boolean biased) {
+public record Product(long m, long n, long k, Type input, Type output, boolean biased)
+    implements Multiplication {
   public Product {
     if (m < 1 || n < 1 || k < 1) {
       throw new IllegalArgumentException(

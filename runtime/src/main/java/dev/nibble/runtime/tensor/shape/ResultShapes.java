@@ -5,6 +5,7 @@ import static dev.nibble.runtime.tensor.shape.Shapes.require;
 import dev.nibble.formats.Shape;
 import dev.nibble.runtime.tensor.Conv2d;
 import dev.nibble.runtime.tensor.LinearWeight;
+import dev.nibble.runtime.tensor.Ops;
 import dev.nibble.runtime.tensor.RopeTable;
 import dev.nibble.runtime.tensor.Tensor;
 import java.util.Arrays;
@@ -188,5 +189,26 @@ public final class ResultShapes {
         && row.dim(0) == x.dim(0)
         && row.dim(1) == 1
         && row.dim(2) == x.dim(2);
+  }
+
+  /// Sizes of an {@link dev.nibble.runtime.tensor.Ops#addGram}, which has no result.
+  public static void gram(Tensor sum, int begin, Tensor x) {
+    require(
+        sum.rank() == 2
+            && x.rank() > 0
+            && sum.dim(1) == x.dim(-1)
+            && begin >= 0
+            && begin % Ops.GRAM_ROWS == 0
+            && begin + sum.dim(0) <= sum.dim(1),
+        "rows %d to %d of the Gram matrix of %s, in a sum of %s",
+        begin,
+        begin + (long) (sum.rank() == 2 ? sum.dim(0) : 0),
+        x.shape(),
+        sum.shape());
+  }
+
+  public static Shape featureSums(Tensor x) {
+    Shapes.requireAxes("featureSums", x);
+    return Shape.of(3, x.dim(-1));
   }
 }

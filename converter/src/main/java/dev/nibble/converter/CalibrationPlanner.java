@@ -1,0 +1,261 @@
+package dev.nibble.converter;
+
+import dev.nibble.converter.LayerDecisions.Decision;
+import dev.nibble.converter.algorithm.GptqOptions;
+import dev.nibble.converter.algorithm.ScalePlan;
+import dev.nibble.formats.Shape;
+import dev.nibble.formats.Text;
+import dev.nibble.formats.calibration.CalibratedLayer;
+import dev.nibble.formats.calibration.CalibrationFile;
+import dev.nibble.formats.calibration.CalibrationHeader;
+import dev.nibble.formats.calibration.CanonicalConfig;
+import dev.nibble.formats.model.ModelFamily;
+import dev.nibble.formats.quant.GroupedInt;
+import dev.nibble.formats.quant.QuantScheme;
+import dev.nibble.formats.quant.SvdQuant;
+import dev.nibble.formats.quant.storage.GptqStorage;
+import dev.nibble.formats.quant.storage.NibbleStorage;
+import dev.nibble.formats.quant.storage.QuantStorage;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+
+/// Decides which weights the statistics of a file help to quantize, and how: by headers alone.
+final class CalibrationPlanner {
+  private static final int NAMED = 3;
+
+  private final Calibration wish;
+  private final ConversionRequest request;
+  private final PlanSource source;
+  private final ModelFamily family;
+  private final CalibrationHeader header;
+
+  /// Tensors that stay float and absorb scales of later layers.
+  private final Set<String> rescaled = new HashSet<>();
+
+  /// Layers whose input nothing can scale.
+  private final Set<String> unscaled = new TreeSet<>();
+
+  /// Layers that are rounded to nearest all the same, by the reason.
+  private final Map<String, List<String>> left = new TreeMap<>();
+
+  private CalibrationPlanner(
+      Calibration wish,
+      ConversionRequest request,
+      PlanSource source,
+      ModelFamily family,
+      CalibrationHeader header) {
+    this.wish = wish;
+    this.request = request;
+    this.source = source;
+    this.family = family;
+    this.header = header;
+  }
+
+  /// Reads what a file of statistics is about.
+  ///
+  /// @param source with the names of the output
+  /// @throws ConversionException if it is about another model
+  /// @throws dev.nibble.formats.FormatException if it is damaged, or no statistics
+  static CalibrationPlanner open(
+      Calibration wish, ConversionRequest request, PlanSource source, ModelFamily family)
+      throws IOException {
+    if (request.allowNonFinite()) {
+      throw new ConversionException(
+          "--allow-non-finite: weights with NaN or infinity can't be calibrated: leave out --stats");
+    }
+    try (CalibrationFile file = CalibrationFile.open(wish.stats())) {
+      CalibrationPlanner planner =
+          new CalibrationPlanner(wish, request, source, family, file.header());
+      planner.requireSameModel();
+      return planner;
+    }
+  }
+
+  private void requireSameModel() {
+    Optional<String> config =
+        source.config().map(model -> CanonicalConfig.of(model.json().deepCopy()));
+    for (Map.Entry<String, CalibratedLayer> entry : header.layers().entrySet()) {
+      SourceTensor weight = source.tensors().get(entry.getKey() + ".weight");
+      Shape shape = Shape.of(entry.getValue().out(), entry.getValue().in());
+      if (weight == null) {
+        throw another("'%s' is no layer of".formatted(Text.printable(entry.getKey())));
+      }
+      if (!weight.shape().equals(shape)) {
+        throw another(
+            "'%s' is %s there and %s in".formatted(entry.getKey(), shape, weight.shape()));
+      }
+    }
+    if (config.isPresent() && !config.get().equals(header.config())) {
+      throw another("its config.json differs from that of");
+    }
+  }
+
+  private ConversionException another(String how) {
+    boolean renamed =
+        source.tensors().keySet().stream()
+            .noneMatch(name -> header.layers().containsKey(LayerDecisions.module(name)));
+    return new ConversionException(
+        "%s: statistics of another model: %s %s: %s"
+            .formatted(
+                wish.stats(),
+                how,
+                source.label(),
+                renamed
+                    ? "statistics have diffusers' names, which --names diffusers gives the output"
+                    : "record this one's with nibble calibrate PIPELINE --prompts FILE -o stats.safetensors"));
+  }
+
+  /// The layers with the schemes that calibration makes of theirs.
+  ///
+  /// @throws IOException if the statistics can't be read
+  Layers schemes(Layers layers) throws IOException {
+    Set<String> scaled = wish.awq() ? scales(layers) : Set.of();
+    List<Decision> decisions = new ArrayList<>();
+    for (Decision decision : layers.decisions()) {
+      decisions.add(
+          decision instanceof Decision.Quantize weight && helps(weight)
+              ? withBranch(weight, scaled)
+              : decision);
+    }
+    return new Layers(decisions);
+  }
+
+  private Decision withBranch(Decision.Quantize weight, Set<String> scaled) {
+    boolean scale = scaled.contains(LayerDecisions.module(weight.tensor().name()));
+    return wish.rank().isPresent() || scale
+        ? new Decision.Quantize(
+            weight.tensor(), new SvdQuant(weight.scheme(), wish.rank().orElse(0)), weight.reason())
+        : weight;
+  }
+
+  /// Decides where input scales go; gives the layers that keep theirs.
+  private Set<String> scales(Layers layers) throws IOException {
+    Map<String, Shape> shapes = new LinkedHashMap<>();
+    Set<String> calibrated = new HashSet<>();
+    Set<String> floats = new HashSet<>();
+    for (Decision decision : layers.decisions()) {
+      SourceTensor tensor = decision.tensor();
+      shapes.put(tensor.name(), tensor.shape());
+      if (decision instanceof Decision.Quantize weight) {
+        if (helps(weight)) {
+          calibrated.add(LayerDecisions.module(tensor.name()));
+        }
+      } else if (tensor.dtype().isQuantizable()) {
+        floats.add(tensor.name());
+      }
+    }
+    boolean keeps =
+        wish.rank().isPresent()
+            || request.storage().filter(NibbleStorage.class::isInstance).isPresent();
+    Set<String> kept = new HashSet<>();
+    try (CalibrationFile file = CalibrationFile.open(wish.stats())) {
+      for (ScalePlan.Group group :
+          ScaleGroups.of(
+              file,
+              family,
+              shapes,
+              calibrated::contains,
+              name -> floats.contains(name) || calibrated.contains(LayerDecisions.module(name)))) {
+        if (group.fold().isPresent()) {
+          ScaleGroups.edited(group, shapes.keySet()).stream()
+              .filter(floats::contains)
+              .forEach(rescaled::add);
+        } else if (keeps) {
+          kept.addAll(group.modules());
+        } else {
+          group.modules().forEach(module -> unscaled.add(module));
+        }
+      }
+    }
+    return kept;
+  }
+
+  /// Whether a tensor that stays float absorbs scales.
+  boolean isRescaled(String tensor) {
+    return rescaled.contains(tensor);
+  }
+
+  /// How a weight is calibrated; empty where it is rounded to nearest, which {@link #notes} tells.
+  ///
+  /// @param storage where its groups may stand in another order
+  Optional<Calibrated> of(Decision.Quantize weight, QuantStorage storage) {
+    if (!helps(weight)) {
+      return Optional.empty();
+    }
+    boolean ordered = storage instanceof GptqStorage && weight.scheme() instanceof GroupedInt;
+    return Optional.of(
+        new Calibrated(
+            LayerDecisions.module(weight.tensor().name()),
+            wish.gptq().map(options -> ordered ? options : inPlace(options))));
+  }
+
+  /// Where no index of groups is stored, each column stays in the group of its place.
+  private static GptqOptions inPlace(GptqOptions options) {
+    return options.actOrder() ? options.withStaticGroups() : options;
+  }
+
+  private boolean helps(Decision.Quantize weight) {
+    String module = LayerDecisions.module(weight.tensor().name());
+    if (!header.layers().containsKey(module)) {
+      leave("has no statistics", module);
+      return false;
+    }
+    QuantScheme scheme =
+        weight.scheme() instanceof SvdQuant(QuantScheme residual, int _)
+            ? residual
+            : weight.scheme();
+    try (Arena arena = Arena.ofConfined()) {
+      if (scheme.grid(weight.tensor().shape(), arena).isPresent()) {
+        return true;
+      }
+    }
+    leave(scheme.id() + " has no whole blocks in its rows", module);
+    return false;
+  }
+
+  private void leave(String reason, String module) {
+    List<String> modules = left.computeIfAbsent(reason, _ -> new ArrayList<>());
+    if (!modules.contains(module)) {
+      modules.add(module);
+    }
+  }
+
+  /// What the user should know, once all weights have been asked for.
+  ///
+  /// @param calibrated how many weights are
+  /// @throws ConversionException if none is
+  List<String> notes(int calibrated) {
+    List<String> notes = new ArrayList<>();
+    left.forEach((reason, modules) ->
+        notes.add("rounded to nearest, for it %s: %s".formatted(reason, some(modules))));
+    if (!unscaled.isEmpty()) {
+      notes.add(
+          "inputs not scaled, for nothing before them can absorb it (--format nibble keeps scales beside the weights): "
+              + some(List.copyOf(unscaled)));
+    }
+    if (calibrated == 0) {
+      throw new ConversionException(
+          "%s: helps none of the layers of %s: %s"
+              .formatted(wish.stats(), source.label(), String.join("; ", notes)));
+    }
+    notes.add(
+        "%s from %d prompts, %d steps each (%s)"
+            .formatted(wish.label(), header.prompts(), header.steps(), header.tool()));
+    return notes;
+  }
+
+  private static String some(List<String> modules) {
+    String more = modules.size() > NAMED ? " and %d more".formatted(modules.size() - NAMED) : "";
+    return Text.printable(String.join(", ", modules.subList(0, Math.min(NAMED, modules.size()))))
+        + more;
+  }
+}

@@ -1,0 +1,157 @@
+package dev.nibble.converter.internal;
+
+import dev.nibble.converter.Calibrated;
+import dev.nibble.converter.Calibration;
+import dev.nibble.converter.CalibrationResult;
+import dev.nibble.converter.ConversionException;
+import dev.nibble.converter.ConversionPlan;
+import dev.nibble.converter.TensorPlan;
+import dev.nibble.converter.algorithm.Gptq;
+import dev.nibble.converter.algorithm.GptqFactor;
+import dev.nibble.converter.algorithm.GptqOptions;
+import dev.nibble.converter.algorithm.RoundToNearest;
+import dev.nibble.converter.algorithm.RowQuantizer;
+import dev.nibble.converter.internal.CalibratedEncoder.Preparation;
+import dev.nibble.converter.linalg.OutputEnergy;
+import dev.nibble.formats.NibbleException;
+import dev.nibble.formats.OpenModel;
+import dev.nibble.formats.Shape;
+import dev.nibble.formats.calibration.CalibrationFile;
+import dev.nibble.formats.calibration.InputStatistics;
+import dev.nibble.formats.quant.GridEncoder;
+import dev.nibble.formats.quant.QuantScheme;
+import dev.nibble.formats.quant.SvdBranch;
+import dev.nibble.formats.quant.SvdQuant;
+import java.io.IOException;
+import java.lang.foreign.SegmentAllocator;
+import java.util.Arrays;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/// What statistics say of the weights of one output. Owns the file of statistics.
+///
+/// One weight is prepared at a time, with all threads; what that takes (a factor of the Hessian,
+/// which the layers of one input share) is kept until the next input comes.
+final class Calibrator implements AutoCloseable {
+  private final Calibration wish;
+  private final CalibrationFile stats;
+  private final InputScales scales;
+  private final int threads;
+  private @Nullable Key latest;
+  private @Nullable GptqFactor factor;
+
+  /// Whose factor it is.
+  private record Key(String input, int scale) {}
+
+  private Calibrator(Calibration wish, CalibrationFile stats, InputScales scales, int threads) {
+    this.wish = wish;
+    this.stats = stats;
+    this.scales = scales;
+    this.threads = threads;
+  }
+
+  /// Opens the statistics and searches what many weights share.
+  ///
+  /// @throws NibbleException if the statistics do not help
+  static Calibrator open(Calibration wish, ConversionPlan plan, OpenModel source)
+      throws IOException {
+    CalibrationFile stats = CalibrationFile.open(wish.stats());
+    try {
+      int threads = plan.request().threads();
+      InputScales scales =
+          wish.awq() ? InputScales.search(stats, plan, source, threads) : InputScales.NONE;
+      return new Calibrator(wish, stats, scales, threads);
+    } catch (NibbleException e) {
+      stats.close();
+      throw new ConversionException(wish.stats() + ": " + e.getMessage(), e);
+    } catch (Throwable e) {
+      stats.close();
+      throw e;
+    }
+  }
+
+  /// What becomes of the rows of tensors that absorb scales.
+  InputScales scales() {
+    return scales;
+  }
+
+  /// A weight with the encoder that was made for it.
+  record Prepared(CalibratedEncoder encoder, OutputErrors errors, double damping) {
+    CalibrationResult result() {
+      return errors.result(damping);
+    }
+  }
+
+  /// Makes the encoder of a weight.
+  ///
+  /// @param memory for its statistics
+  synchronized Prepared prepare(
+      TensorPlan.Quantize plan, Calibrated how, SegmentAllocator memory) {
+    try {
+      return prepareOne(plan, how, memory);
+    } catch (NibbleException e) {
+      throw new ConversionException(
+          "%s: layer '%s': %s".formatted(wish.stats(), how.module(), e.getMessage()), e);
+    }
+  }
+
+  private Prepared prepareOne(
+      TensorPlan.Quantize plan, Calibrated how, SegmentAllocator memory) {
+    InputStatistics input = stats.of(how.module()).orElseThrow();
+    Shape shape = plan.source().shape();
+    boolean stored = plan.quantScheme() instanceof SvdQuant;
+    QuantScheme scheme =
+        plan.quantScheme() instanceof SvdQuant(QuantScheme residual, int _)
+            ? residual
+            : plan.quantScheme();
+    Optional<float[]> scale = scales.of(how.module());
+    Optional<SvdBranch> branch = branch(plan, shape, scale);
+    Optional<GptqFactor> factor = how.gptq().map(options -> factor(input, scale, options));
+    RowQuantizer quantizer =
+        factor.isPresent() ? new Gptq(factor.get()) : new RoundToNearest(input.features());
+    OutputErrors errors =
+        new OutputErrors(
+            OutputEnergy.ofSample(input.sample(), input.sampleRows(), input.features()),
+            grid(scheme, shape, memory),
+            Math.toIntExact(shape.dim(0)));
+    CalibratedEncoder encoder =
+        new CalibratedEncoder(
+            new Preparation(quantizer, branch, stored, scales.editor(plan.source().name()), errors),
+            grid(scheme, shape, memory),
+            shape,
+            plan.source().dtype(),
+            memory);
+    return new Prepared(encoder, errors, factor.map(GptqFactor::damping).orElse(0.0));
+  }
+
+  private static GridEncoder grid(QuantScheme scheme, Shape shape, SegmentAllocator memory) {
+    return scheme.grid(shape, memory).orElseThrow();
+  }
+
+  private static Optional<SvdBranch> branch(
+      TensorPlan.Quantize plan, Shape shape, Optional<float[]> scale) {
+    if (scale.isEmpty() && !(plan.quantScheme() instanceof SvdQuant)) {
+      return Optional.empty();
+    }
+    float[] ones = new float[Math.toIntExact(shape.dim(1))];
+    Arrays.fill(ones, 1);
+    return Optional.of(SvdBranch.of(shape, scale.orElse(ones), new float[0], new float[0]));
+  }
+
+  private GptqFactor factor(InputStatistics input, Optional<float[]> scale, GptqOptions options) {
+    Key key = new Key(input.name(), scale.map(Arrays::hashCode).orElse(0));
+    GptqFactor known = factor;
+    if (known == null || !key.equals(latest) || !known.options().equals(options)) {
+      factor = null; // before the next one takes its memory
+      known = GptqFactor.of(input, scale, options, threads);
+      factor = known;
+      latest = key;
+    }
+    return known;
+  }
+
+  @Override
+  public void close() {
+    stats.close();
+  }
+}

@@ -1,0 +1,124 @@
+package dev.nibble.converter.internal;
+
+import dev.nibble.converter.ConversionPlan;
+import dev.nibble.converter.ScaleGroups;
+import dev.nibble.converter.TensorPlan;
+import dev.nibble.converter.algorithm.Awq;
+import dev.nibble.converter.algorithm.CalibratedLayer;
+import dev.nibble.converter.algorithm.ScaleChoice;
+import dev.nibble.converter.algorithm.ScalePlan;
+import dev.nibble.converter.algorithm.SearchOptions;
+import dev.nibble.formats.OpenModel;
+import dev.nibble.formats.Shape;
+import dev.nibble.formats.calibration.CalibrationStats;
+import dev.nibble.formats.model.ModelFamilies;
+import dev.nibble.formats.model.ModelFamily;
+import dev.nibble.formats.model.RowEdit;
+import dev.nibble.formats.quant.QuantScheme;
+import dev.nibble.formats.quant.SvdQuant;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/// Input scales of an output's layers, and what absorbs them.
+final class InputScales {
+  /// No scales.
+  static final InputScales NONE = new InputScales(Map.of(), Map.of());
+
+  private static final String WEIGHT = ".weight";
+
+  private final Map<String, float[]> scales;
+  private final Map<String, List<RowEdit>> edits;
+
+  private InputScales(Map<String, float[]> scales, Map<String, List<RowEdit>> edits) {
+    this.scales = scales;
+    this.edits = edits;
+  }
+
+  /// Searches the scales of all layers by AWQ.
+  static InputScales search(
+      CalibrationStats stats, ConversionPlan plan, OpenModel source, int threads) {
+    Map<String, TensorPlan> tensors = new LinkedHashMap<>();
+    Map<String, Shape> shapes = new LinkedHashMap<>();
+    for (TensorPlan tensor : plan.tensors()) {
+      tensors.put(tensor.source().name(), tensor);
+      shapes.put(tensor.source().name(), tensor.source().shape());
+    }
+    ModelFamily family = ModelFamilies.byId(plan.family()).orElse(ModelFamilies.unknown());
+    Map<String, float[]> scales = new HashMap<>();
+    Map<String, List<RowEdit>> edits = new HashMap<>();
+    for (ScalePlan.Group group :
+        ScaleGroups.of(
+            stats,
+            family,
+            shapes,
+            module -> isCalibrated(tensors.get(module + WEIGHT)),
+            name -> isEditable(tensors.get(name)))) {
+      if (group.fold().isEmpty() && !keepsScale(group, tensors)) {
+        continue;
+      }
+      List<CalibratedLayer> layers = new ArrayList<>();
+      for (int i = 0; i < group.modules().size(); i++) {
+        String module = group.modules().get(i);
+        TensorPlan.Quantize weight = (TensorPlan.Quantize) get(tensors, module + WEIGHT);
+        layers.add(
+            new CalibratedLayer(
+                module,
+                new SourceRows(source, weight.source()),
+                residual(weight.quantScheme()),
+                group.inputs().get(i)));
+      }
+      ScaleChoice choice =
+          Awq.search(layers, true, new SearchOptions(SearchOptions.DEFAULT.maxRows(), threads));
+      if (choice.helps()) {
+        group.modules().forEach(module -> scales.put(module, choice.scales()));
+        group.fold().stream()
+            .flatMap(fold -> fold.edits(choice.scales(), shapes.keySet()).stream())
+            .forEach(
+                edit -> edits.computeIfAbsent(edit.tensor(), _ -> new ArrayList<>()).add(edit));
+      }
+    }
+    return new InputScales(scales, edits);
+  }
+
+  private static TensorPlan get(Map<String, TensorPlan> tensors, String name) {
+    TensorPlan plan = tensors.get(name);
+    if (plan == null) {
+      throw new AssertionError(name + " was planned and is not there");
+    }
+    return plan;
+  }
+
+  private static boolean isCalibrated(@Nullable TensorPlan plan) {
+    return plan instanceof TensorPlan.Quantize weight && weight.calibrated().isPresent();
+  }
+
+  private static boolean isEditable(@Nullable TensorPlan plan) {
+    return isCalibrated(plan) || plan instanceof TensorPlan.Rescale;
+  }
+
+  private static boolean keepsScale(ScalePlan.Group group, Map<String, TensorPlan> tensors) {
+    return group.modules().stream()
+        .allMatch(module ->
+            get(tensors, module + WEIGHT) instanceof TensorPlan.Quantize weight
+                && weight.quantScheme() instanceof SvdQuant);
+  }
+
+  private static QuantScheme residual(QuantScheme scheme) {
+    return scheme instanceof SvdQuant(QuantScheme residual, int _) ? residual : scheme;
+  }
+
+  /// What the input of a layer is divided by, `[in]`; not to be changed.
+  Optional<float[]> of(String module) {
+    return Optional.ofNullable(scales.get(module));
+  }
+
+  /// What becomes of the rows of a tensor.
+  RowEditor editor(String tensor) {
+    return new RowEditor(edits.getOrDefault(tensor, List.of()));
+  }
+}

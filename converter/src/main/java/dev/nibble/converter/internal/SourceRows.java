@@ -1,0 +1,45 @@
+package dev.nibble.converter.internal;
+
+import dev.nibble.converter.SourceTensor;
+import dev.nibble.converter.algorithm.WeightRows;
+import dev.nibble.formats.OpenModel;
+import dev.nibble.formats.internal.simd.FloatReader;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/// Rows of a weight of the source.
+final class SourceRows implements WeightRows {
+  private final SourceTensor tensor;
+  private final TensorReader reader;
+  private final FloatReader floats;
+  private final int rows;
+  private final int columns;
+
+  SourceRows(OpenModel source, SourceTensor tensor) {
+    this.tensor = tensor;
+    this.reader = new TensorReader(source, tensor);
+    this.floats = FloatReader.of(tensor.dtype());
+    this.rows = Math.toIntExact(tensor.shape().dim(0));
+    this.columns = Math.toIntExact(tensor.shape().dim(1));
+  }
+
+  @Override
+  public int rows() {
+    return rows;
+  }
+
+  @Override
+  public int columns() {
+    return columns;
+  }
+
+  @Override
+  public void read(int first, int count, float[] target) {
+    int elements = Math.multiplyExact(count, columns);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment buffer =
+          arena.allocate(Math.max(1, TensorReader.bufferBytes(tensor, elements)), 64);
+      floats.read(reader.read((long) first * columns, elements, buffer), 0, target, elements);
+    }
+  }
+}
