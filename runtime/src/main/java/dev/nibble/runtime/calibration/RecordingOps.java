@@ -1,5 +1,6 @@
 package dev.nibble.runtime.calibration;
 
+import dev.nibble.formats.quant.ActivationType;
 import dev.nibble.runtime.tensor.AttentionOptions;
 import dev.nibble.runtime.tensor.Binary;
 import dev.nibble.runtime.tensor.Conv2d;
@@ -146,6 +147,11 @@ record RecordingOps(Ops ops, InputListener listener) implements Ops {
   @Override
   public Tensor rowMeanAbs(Tensor x) {
     return ops.rowMeanAbs(x);
+  }
+
+  @Override
+  public Tensor fakeQuantRows(Tensor x, ActivationType type) {
+    return ops.fakeQuantRows(x, type);
   }
 
   @Override
