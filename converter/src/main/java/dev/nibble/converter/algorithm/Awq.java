@@ -26,7 +26,8 @@ public final class Awq {
   /// @param duo whether small weights also make a scale larger (`duo_scaling`, AutoAWQ's default)
   public static ScaleChoice search(
       List<CalibratedLayer> layers, boolean duo, SearchOptions options) {
-    ScaleSearch search = new ScaleSearch(layers, options);
+    ScaleSearch search =
+        new ScaleSearch(layers, options, layer -> new WeightTrial(layer, options.maxRows()));
     float[] inputs = meanInputs(layers, search.features());
     float[] weights = duo ? meanWeights(layers, search.features()) : new float[0];
     List<float[]> candidates = new ArrayList<>();

@@ -25,10 +25,6 @@ final class SampledRows {
     return new SampledRows(layer, count, values);
   }
 
-  CalibratedLayer layer() {
-    return layer;
-  }
-
   int count() {
     return count;
   }
@@ -38,21 +34,23 @@ final class SampledRows {
     return values;
   }
 
-  /// Rows of the weight that each stands for.
-  double share() {
-    return (double) layer.weight().rows() / count;
+  /// `Q(W·diag(s))`, what a reader decodes.
+  float[] rounded(float[] scales) {
+    int columns = scales.length;
+    float[] rounded = values.clone();
+    for (int i = 0; i < rounded.length; i += columns) {
+      for (int j = 0; j < columns; j++) {
+        rounded[i + j] *= scales[j];
+      }
+    }
+    RoundTrip.apply(layer.scheme(), count, columns, rounded);
+    return rounded;
   }
 
   /// What rounding does to `W·diag(s)`, seen from the unscaled input: `Q(W·s)/s − W`.
   float[] error(float[] scales) {
     int columns = scales.length;
-    float[] error = values.clone();
-    for (int i = 0; i < error.length; i += columns) {
-      for (int j = 0; j < columns; j++) {
-        error[i + j] *= scales[j];
-      }
-    }
-    RoundTrip.apply(layer.scheme(), count, columns, error);
+    float[] error = rounded(scales);
     for (int i = 0; i < error.length; i += columns) {
       for (int j = 0; j < columns; j++) {
         error[i + j] = error[i + j] / scales[j] - values[i + j];

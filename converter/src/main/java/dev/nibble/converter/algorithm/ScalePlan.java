@@ -143,7 +143,7 @@ public record ScalePlan(List<Group> groups) {
         return said;
       }
       return family.unfoldable().stream()
-          .filter(note -> ("." + module + ".").contains("." + note.pattern() + "."))
+          .filter(note -> note.matches(module))
           .map(LayerNote::reason)
           .findFirst()
           .orElse("nothing is known before it that could absorb a scale");

@@ -1,23 +1,32 @@
 package dev.nibble.converter.algorithm;
 
-import dev.nibble.converter.linalg.OutputEnergy;
 import dev.nibble.converter.linalg.Workers;
-import dev.nibble.formats.calibration.InputStatistics;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
+import java.util.function.Function;
 
 /// Tries input scales on layers that will share them and measures what they lose: the squared error
-/// of the layers' outputs, averaged over all of their rows and tokens. Exact where XᵀX was
-/// recorded, but for {@link SearchOptions#maxRows}; else from the sampled tokens.
+/// of the layers' outputs, averaged over all of their rows and tokens.
 final class ScaleSearch {
   private final List<CalibratedLayer> layers;
   private final SearchOptions options;
-  private final List<SampledRows> rows = new ArrayList<>();
-  private final List<OutputEnergy> energies = new ArrayList<>();
+  private final List<Trial> trials = new ArrayList<>();
+
+  /// What one layer loses.
+  interface Trial {
+    /// Mean squared error of an output, over rows and tokens.
+    ///
+    /// @param scales of the input
+    double loss(float[] scales);
+  }
 
   /// @param layers at least one; all take inputs of as many features
-  ScaleSearch(List<CalibratedLayer> layers, SearchOptions options) {
+  ScaleSearch(
+      List<CalibratedLayer> layers,
+      SearchOptions options,
+      Function<CalibratedLayer, ? extends Trial> trial) {
     this.layers = List.copyOf(layers);
     this.options = options;
     for (CalibratedLayer layer : layers) {
@@ -30,26 +39,12 @@ final class ScaleSearch {
                     features(),
                     layer.input().features()));
       }
-      rows.add(SampledRows.of(layer, options.maxRows()));
-      energies.add(energy(layer.input()));
+      trials.add(trial.apply(layer));
     }
-  }
-
-  /// The energy of a layer's outputs for its input.
-  static OutputEnergy energy(InputStatistics input) {
-    return input
-        .hessian()
-        .map(gram -> OutputEnergy.ofGram(gram, input.features(), input.count()))
-        .orElseGet(
-            () -> OutputEnergy.ofSample(input.sample(), input.sampleRows(), input.features()));
   }
 
   int features() {
     return layers.getFirst().input().features();
-  }
-
-  List<CalibratedLayer> layers() {
-    return layers;
   }
 
   /// The best of a grid of scales.
@@ -66,17 +61,23 @@ final class ScaleSearch {
     try (Workers workers = new Workers(options.threads())) {
       workers.each(losses.length, i -> losses[i] = loss(all.get(i)));
     }
-    int best = -1;
-    for (int i = 0; i < candidates.size(); i++) {
-      if (Double.isFinite(losses[i]) && (best < 0 || losses[i] < losses[best])) {
-        best = i;
-      }
-    }
+    Optional<Integer> best = least(losses, candidates.size());
     return new ScaleChoice(
-        best < 0 ? ones : all.get(best),
-        best < 0 ? 0 : ratios[best],
+        best.map(all::get).orElse(ones),
+        best.map(i -> ratios[i]).orElse(0.0),
         Arrays.copyOf(losses, candidates.size()),
         losses[candidates.size()]);
+  }
+
+  /// The first of the least that are finite.
+  private static Optional<Integer> least(double[] losses, int count) {
+    Optional<Integer> best = Optional.empty();
+    for (int i = 0; i < count; i++) {
+      if (Double.isFinite(losses[i]) && (best.isEmpty() || losses[i] < losses[best.get()])) {
+        best = Optional.of(i);
+      }
+    }
+    return best;
   }
 
   /// As AutoAWQ: a channel without a usable scale keeps its own.
@@ -88,16 +89,16 @@ final class ScaleSearch {
     }
   }
 
+  /// Of all layers: each weighs as much as it has outputs, rows times tokens.
   private double loss(float[] scales) {
-    double energy = 0;
+    double sum = 0;
     double outputs = 0;
-    for (int i = 0; i < rows.size(); i++) {
-      SampledRows sampled = rows.get(i);
-      long tokens = sampled.layer().input().count();
-      double ofRows = energies.get(i).of(sampled.error(scales), sampled.count());
-      energy += tokens * sampled.share() * ofRows;
-      outputs += (double) tokens * sampled.layer().weight().rows();
+    for (int i = 0; i < trials.size(); i++) {
+      CalibratedLayer layer = layers.get(i);
+      double of = (double) layer.input().count() * layer.weight().rows();
+      sum += of * trials.get(i).loss(scales);
+      outputs += of;
     }
-    return energy / outputs;
+    return sum / outputs;
   }
 }

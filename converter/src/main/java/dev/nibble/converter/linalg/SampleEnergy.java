@@ -27,17 +27,7 @@ record SampleEnergy(MemorySegment sample, int tokens, int features) implements O
         transposed[j * tokens + token] = x[token * features + j];
       }
     }
-    Strips strips = new Strips(transposed, features, tokens);
-    MemorySegment rows = MemorySegment.ofArray(transposed);
-    float[] gram = new float[features * features];
-    for (int column = 0; column < features; column += strips.width()) {
-      int width = Math.min(strips.width(), features - column);
-      strips.clear();
-      strips.addColumns(rows, column, width);
-      for (int i = 0; i < features; i++) {
-        System.arraycopy(strips.products(), i * strips.width(), gram, i * features + column, width);
-      }
-    }
+    float[] gram = Products.transposed(transposed, features, transposed, features, tokens);
     return new GramEnergy(MemorySegment.ofArray(gram), features, tokens);
   }
 

@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.nibble.formats.DType;
 import dev.nibble.formats.internal.PythonJson;
 import dev.nibble.formats.internal.TorchDtype;
+import dev.nibble.formats.quant.ActivationType;
 import dev.nibble.formats.quant.FourBit;
 import dev.nibble.formats.quant.LlmInt8;
 import dev.nibble.formats.quant.QuantScheme;
@@ -42,7 +43,7 @@ public final class QuantizationConfig {
 
   private QuantizationConfig() {}
 
-  /// Describes a model's quantized layers.
+  /// Describes a model's quantized layers, whose inputs stay as they are.
   ///
   /// @param storage of all of them
   /// @param modules scheme of each quantized layer by its module path, at least one
@@ -55,12 +56,30 @@ public final class QuantizationConfig {
       SequencedMap<String, QuantScheme> modules,
       List<String> kept,
       Optional<DType> computeDtype) {
+    return of(storage, modules, Map.of(), kept, computeDtype);
+  }
+
+  /// Describes a model's quantized layers.
+  ///
+  /// @param inputs what the inputs of some of the layers are rounded to, token by token
+  /// @throws IllegalArgumentException if the storage can't express the schemes in one model, or
+  ///   rounded inputs, as all but compressed-tensors
+  public static ObjectNode of(
+      QuantStorage storage,
+      SequencedMap<String, QuantScheme> modules,
+      Map<String, ActivationType> inputs,
+      List<String> kept,
+      Optional<DType> computeDtype) {
     if (modules.isEmpty()) {
       throw new IllegalArgumentException("a model without quantized layers has no configuration");
     }
+    if (!inputs.isEmpty() && !(storage instanceof CompressedTensorsStorage)) {
+      throw new IllegalArgumentException(
+          storage.id() + " has no 8-bit inputs: compressed-tensors has");
+    }
     return switch (storage) {
       case BitsAndBytesStorage _ -> bitsAndBytes(modules.values(), kept, computeDtype);
-      case CompressedTensorsStorage _ -> CompressedTensorsConfig.of(modules, kept);
+      case CompressedTensorsStorage _ -> CompressedTensorsConfig.of(modules, inputs, kept);
       case GptqStorage gptq -> GridConfig.gptq(gptq, modules.values(), kept);
       case AwqStorage _ -> GridConfig.awq(modules.values(), kept);
       case ComfyStorage _, PlainStorage _ ->

@@ -16,6 +16,12 @@ public sealed interface Fold {
   /// All layers that take the input, in the model's order.
   List<String> consumers();
 
+  /// The scales times a power of two that suits the fold: codes stay the same, and what absorbs them
+  /// loses least when it is rounded to 16 bits. {@link #edits} and the weights take these.
+  default float[] fitted(float[] scales) {
+    return scales;
+  }
+
   /// The edits that divide the input by the scales.
   ///
   /// @param scales `[in]` of the consumers, finite and above 0
@@ -67,6 +73,22 @@ public sealed interface Fold {
       implements Fold {
     public Modulation {
       consumers = List.copyOf(consumers);
+    }
+
+    /// At most 1: a scale above would leave `1 + scale` small, a difference of numbers near 1 that
+    /// were rounded before.
+    @Override
+    public float[] fitted(float[] scales) {
+      float largest = 0;
+      for (float scale : scales) {
+        largest = Math.max(largest, scale);
+      }
+      float[] fitted = scales.clone();
+      int exponent = largest == 0 ? 0 : -Math.getExponent(largest) - 1;
+      for (int i = 0; i < fitted.length; i++) {
+        fitted[i] = Math.scalb(scales[i], exponent);
+      }
+      return fitted;
     }
 
     @Override

@@ -5,4 +5,9 @@ package dev.nibble.formats.model;
 /// @param pattern one or more successive components of a module path, as `img_mod` or
 ///   `self_attn.v_proj`
 /// @param reason in a few words
-public record LayerNote(String pattern, String reason) {}
+public record LayerNote(String pattern, String reason) {
+  /// Whether a layer is meant.
+  public boolean matches(String module) {
+    return ("." + module + ".").contains("." + pattern + ".");
+  }
+}

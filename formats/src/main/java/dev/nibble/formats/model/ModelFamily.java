@@ -48,6 +48,11 @@ public interface ModelFamily {
   /// The layers that lose most when quantized, which `--keep-sensitive` keeps.
   List<LayerNote> sensitive();
 
+  /// The layers whose inputs are not to be rounded to 8 bits, whatever they lose by themselves.
+  default List<LayerNote> sixteenBitInputs() {
+    return sensitive();
+  }
+
   /// Where input scales of layers go without a trace, for names of the {@link Dialect#LIBRARY}.
   /// What is not listed has no place for a scale, or none that is known.
   ///

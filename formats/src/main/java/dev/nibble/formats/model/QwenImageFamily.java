@@ -1,6 +1,7 @@
 package dev.nibble.formats.model;
 
 import dev.nibble.formats.Shape;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
@@ -53,6 +54,15 @@ record QwenImageFamily() implements ModelFamily {
         new LayerNote("time_text_embed", "time embedding, shared by every block"),
         new LayerNote("norm_out", "modulation of the exit"),
         new LayerNote("proj_out", "exit to the image"));
+  }
+
+  /// A modulation takes one token, so that 8 bits would gain nothing, and scales whole blocks.
+  @Override
+  public List<LayerNote> sixteenBitInputs() {
+    List<LayerNote> notes = new ArrayList<>(sensitive());
+    notes.add(new LayerNote("img_mod", "scales and gates of whole blocks"));
+    notes.add(new LayerNote("txt_mod", "scales and gates of whole blocks"));
+    return List.copyOf(notes);
   }
 
   /// Each stream's modulation is six chunks: shift, scale and gate of the attention, then of the

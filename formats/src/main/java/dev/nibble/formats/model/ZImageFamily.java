@@ -68,6 +68,13 @@ record ZImageFamily() implements ModelFamily {
         new LayerNote("context_refiner", "first blocks of the text"));
   }
 
+  /// What those who serve it in FP8 leave alone (vllm-omni, nunchaku): with 8 bits everywhere it
+  /// draws noise.
+  @Override
+  public List<LayerNote> sixteenBitInputs() {
+    return sensitive().stream().filter(note -> !note.pattern().endsWith("_refiner")).toList();
+  }
+
   /// The modulation of a block is `1 + scale` after the norm, without shift, so the norm's weight
   /// can take any scale of its features.
   @Override

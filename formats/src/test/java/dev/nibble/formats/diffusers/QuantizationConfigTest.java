@@ -9,22 +9,30 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.nibble.fixtures.Fixtures;
 import dev.nibble.formats.DType;
 import dev.nibble.formats.quant.AbsmaxInt8;
+import dev.nibble.formats.quant.ActivationType;
 import dev.nibble.formats.quant.AffineInt8;
 import dev.nibble.formats.quant.DynamicInt8;
 import dev.nibble.formats.quant.FourBit;
 import dev.nibble.formats.quant.FourBitType;
+import dev.nibble.formats.quant.Fp8;
+import dev.nibble.formats.quant.Fp8Type;
 import dev.nibble.formats.quant.LlmInt8;
 import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.storage.BitsAndBytesStorage;
 import dev.nibble.formats.quant.storage.CompressedTensorsStorage;
 import dev.nibble.formats.quant.storage.NibbleStorage;
+import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class QuantizationConfigTest {
   private static final FourBit NF4 = new FourBit(FourBitType.NF4, 64, true);
@@ -163,6 +171,67 @@ class QuantizationConfigTest {
         QuantizationConfig.of(
             new CompressedTensorsStorage(), modules(rows), List.of(), Optional.empty());
     assertEquals("[\"Linear\"]", single.at("/config_groups/group_0/targets").toString());
+  }
+
+  /// The presets INT8 and FP8_DYNAMIC, as compressed-tensors itself writes them.
+  @ParameterizedTest
+  @ValueSource(strings = {"INT8", "FP8_DYNAMIC"})
+  void roundedInputsAreThoseOfThePresets(String preset) throws IOException {
+    JsonNode golden =
+        new ObjectMapper()
+            .readTree(Fixtures.path("goldens/compressed_tensors/presets.json").toFile())
+            .get(preset);
+    boolean whole = preset.equals("INT8");
+    QuantScheme scheme =
+        whole ? new AbsmaxInt8(0) : new Fp8(Fp8Type.E4M3, Fp8.Scaling.ROW, DType.BF16);
+    ActivationType type = whole ? ActivationType.INT8 : ActivationType.FP8_E4M3;
+    ObjectNode found =
+        QuantizationConfig.of(
+            new CompressedTensorsStorage(),
+            modules(scheme),
+            Map.of("layers.0.proj", type),
+            List.of("proj_out"),
+            Optional.empty());
+    // The library leaves a group's format open until it has compressed.
+    ((ObjectNode) golden.at("/config_groups/group_0")).set("format", found.get("format"));
+    assertEquals(golden, found);
+    ObjectNode model = new ObjectMapper().createObjectNode();
+    model.set("quantization_config", found);
+    ActivationRules rules = ActivationRules.of(model);
+    assertEquals(Optional.of(type), rules.of("layers.0.proj"));
+    assertEquals(Optional.empty(), rules.of("proj_out"));
+  }
+
+  @Test
+  void layersOfOneSchemeMayDifferInTheirInputs() {
+    AbsmaxInt8 rows = new AbsmaxInt8(0);
+    JsonNode groups =
+        QuantizationConfig.of(
+                new CompressedTensorsStorage(),
+                modules(rows, rows, rows),
+                Map.of("layers.1.proj", ActivationType.INT8),
+                List.of(),
+                Optional.empty())
+            .get("config_groups");
+    assertEquals("[\"layers.0.proj\",\"layers.2.proj\"]", groups.at("/group_0/targets").toString());
+    assertTrue(groups.at("/group_0/input_activations").isNull());
+    assertEquals("[\"layers.1.proj\"]", groups.at("/group_1/targets").toString());
+    assertEquals("token", groups.at("/group_1/input_activations/strategy").asText());
+  }
+
+  @Test
+  void otherStoragesHaveNoRoundedInputs() {
+    IllegalArgumentException refused =
+        assertThrows(
+            IllegalArgumentException.class,
+            () ->
+                QuantizationConfig.of(
+                    new BitsAndBytesStorage(),
+                    modules(new LlmInt8()),
+                    Map.of("layers.0.proj", ActivationType.INT8),
+                    List.of(),
+                    Optional.empty()));
+    assertTrue(String.valueOf(refused.getMessage()).contains("compressed-tensors has"));
   }
 
   @Test

@@ -111,4 +111,35 @@ class FoldTest {
     get(edits, "v.bias").apply(0, 2, 1, bias, 0);
     assertArrayEquals(new float[] {1, 0.25f}, bias);
   }
+
+  /// `1 + scale` of a bias that a file holds in bfloat16.
+  private static double worstOfModulation(Fold fold, float[] scales) {
+    float[] bias = new float[scales.length];
+    Arrays.fill(bias, 0.1f);
+    float[] edited = bias.clone();
+    get(TensorEdit.of(Map.of(fold, scales), Set.of("mod.bias")), "mod.bias")
+        .apply(0, edited.length, 1, edited, 0);
+    double worst = 0;
+    for (int i = 0; i < edited.length; i++) {
+      float stored =
+          Float.intBitsToFloat((Float.floatToIntBits(edited[i]) + 0x8000) & 0xFFFF0000);
+      double wanted = (1 + (double) bias[i]) / scales[i];
+      worst = Math.max(worst, Math.abs(1 + (double) stored - wanted) / wanted);
+    }
+    return worst;
+  }
+
+  @Test
+  void fittedScalesSurviveBfloat16() {
+    Fold fold = new Fold.Modulation("mod", 0, OptionalInt.empty(), List.of());
+    float[] scales = {0.07f, 0.4f, 1.3f, 7.1f, 15.2f};
+    float[] fitted = fold.fitted(scales);
+    for (int i = 0; i < scales.length; i++) {
+      assertEquals(scales[i] / 16, fitted[i]);
+    }
+    assertTrue(worstOfModulation(fold, scales) > 0.01);
+    assertTrue(worstOfModulation(fold, fitted) <= 1.0 / 256);
+    Fold norm = new Fold.NormWeight("norm", List.of());
+    assertArrayEquals(scales, norm.fitted(scales));
+  }
 }
