@@ -93,6 +93,8 @@ class GgufConversionTest {
               case TensorPlan.Quantize _ -> GgmlType.Q8_0;
               case TensorPlan.Cast cast -> GgmlType.of(cast.target()).orElseThrow();
               case TensorPlan.Keep keep -> GgmlType.of(keep.source().dtype()).orElseThrow();
+              case TensorPlan.Rescale scaled ->
+                  throw new AssertionError("nothing is calibrated: " + scaled);
             };
         assertEquals(expected, stored.type(), stored.name());
       }

@@ -85,8 +85,7 @@ final class Calibrator implements AutoCloseable {
   /// Makes the encoder of a weight.
   ///
   /// @param memory for its statistics
-  synchronized Prepared prepare(
-      TensorPlan.Quantize plan, Calibrated how, SegmentAllocator memory) {
+  synchronized Prepared prepare(TensorPlan.Quantize plan, Calibrated how, SegmentAllocator memory) {
     try {
       return prepareOne(plan, how, memory);
     } catch (NibbleException e) {
@@ -95,8 +94,7 @@ final class Calibrator implements AutoCloseable {
     }
   }
 
-  private Prepared prepareOne(
-      TensorPlan.Quantize plan, Calibrated how, SegmentAllocator memory) {
+  private Prepared prepareOne(TensorPlan.Quantize plan, Calibrated how, SegmentAllocator memory) {
     InputStatistics input = stats.of(how.module()).orElseThrow();
     Shape shape = plan.source().shape();
     boolean stored = plan.quantScheme() instanceof SvdQuant;

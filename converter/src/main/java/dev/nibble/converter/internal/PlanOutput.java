@@ -105,7 +105,8 @@ final class PlanOutput implements AutoCloseable {
                       scaled,
                       writer,
                       calibration.orElseThrow().scales().editor(scaled.source().name()));
-              case TensorPlan.Quantize weight -> new QuantizeSink(source.checkpoint(), weight, writer, context);
+              case TensorPlan.Quantize weight ->
+                  new QuantizeSink(source.checkpoint(), weight, writer, context);
             });
       }
     }

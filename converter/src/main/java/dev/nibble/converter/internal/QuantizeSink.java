@@ -98,8 +98,7 @@ final class QuantizeSink implements Sink {
     Shape shape = plan.source().shape();
     DType dtype = plan.source().dtype();
     if (plan.calibrated().isPresent()) {
-      prepared =
-          context.calibrator().orElseThrow().prepare(plan, plan.calibrated().get(), memory);
+      prepared = context.calibrator().orElseThrow().prepare(plan, plan.calibrated().get(), memory);
       return prepared.encoder();
     }
     return plan.quantScheme() instanceof GgmlBlock block

@@ -16,8 +16,8 @@ public sealed interface Fold {
   /// All layers that take the input, in the model's order.
   List<String> consumers();
 
-  /// The scales times a power of two that suits the fold: codes stay the same, and what absorbs them
-  /// loses least when it is rounded to 16 bits. {@link #edits} and the weights take these.
+  /// The scales times a power of two that suits the fold: codes stay the same, and what absorbs
+  /// them loses least when it is rounded to 16 bits. {@link #edits} and the weights take these.
   default float[] fitted(float[] scales) {
     return scales;
   }

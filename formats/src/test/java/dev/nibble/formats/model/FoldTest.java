@@ -121,8 +121,7 @@ class FoldTest {
         .apply(0, edited.length, 1, edited, 0);
     double worst = 0;
     for (int i = 0; i < edited.length; i++) {
-      float stored =
-          Float.intBitsToFloat((Float.floatToIntBits(edited[i]) + 0x8000) & 0xFFFF0000);
+      float stored = Float.intBitsToFloat((Float.floatToIntBits(edited[i]) + 0x8000) & 0xFFFF0000);
       double wanted = (1 + (double) bias[i]) / scales[i];
       worst = Math.max(worst, Math.abs(1 + (double) stored - wanted) / wanted);
     }
