@@ -22,22 +22,20 @@ public final class Gptq implements RowQuantizer {
   private final GptqFactor factor;
   private final InverseCholesky inverse;
   private final int columns;
+  private final boolean hasStaticGroups;
 
   public Gptq(GptqFactor factor) {
     this.factor = factor;
     this.inverse = factor.inverse();
     this.columns = factor.features();
-  }
-
-  private boolean hasStaticGroups() {
-    return factor.options().staticGroups();
+    this.hasStaticGroups = factor.options().staticGroups();
   }
 
   /// Groups that follow the order of rounding must be stored.
   @Override
   public void prepare(GridEncoder grid) {
     boolean reordered =
-        factor.options().actOrder() && !hasStaticGroups() && grid.groupSize() < columns;
+        factor.options().actOrder() && !hasStaticGroups && grid.groupSize() < columns;
     if (reordered && !grid.regroup(factor.groupIndex(grid.groupSize()))) {
       throw new NibbleException(
           "the scheme cannot store which group each input belongs to: take act-order with static groups");
@@ -68,13 +66,19 @@ public final class Gptq implements RowQuantizer {
     /// Grids by row: of all groups, or of the group at hand.
     private final GridEncoder.Grid[] grids;
 
+    /// The group of each place in the order of rounding.
+    private final int[] groupOf = new int[columns];
+
     Band(int rows, GridEncoder grid) {
       this.fit = new ScaleFit(grid, factor.options().searchScales());
       this.groupSize = grid.groupSize();
       this.groups = columns / groupSize;
       this.w = new float[rows * stride];
       this.errors = new float[rows * BLOCK];
-      this.grids = new GridEncoder.Grid[hasStaticGroups() ? rows * groups : rows];
+      this.grids = new GridEncoder.Grid[hasStaticGroups ? rows * groups : rows];
+      for (int place = 0; place < columns; place++) {
+        groupOf[place] = (hasStaticGroups ? factor.input(place) : place) / groupSize;
+      }
     }
 
     void quantize(long firstRow, int rows, int at, float[] values, byte[] codes) {
@@ -96,7 +100,7 @@ public final class Gptq implements RowQuantizer {
         values[at + input] = value;
         w[row * stride + place] = value;
       }
-      for (int group = 0; hasStaticGroups() && group < groups; group++) {
+      for (int group = 0; hasStaticGroups && group < groups; group++) {
         grids[row * groups + group] =
             fit.fit(number * groups + group, values, at + group * groupSize);
       }
@@ -110,7 +114,7 @@ public final class Gptq implements RowQuantizer {
       for (int j = 0; j < height; j++) {
         int place = block * BLOCK + j;
         int input = factor.input(place);
-        GridEncoder.Grid group = group(number, row, place, input);
+        GridEncoder.Grid group = group(number, row, place);
         float value = w[first + j];
         int code = group.nearest(value);
         float decoded = group.value(code);
@@ -122,12 +126,13 @@ public final class Gptq implements RowQuantizer {
       }
     }
 
-    private GridEncoder.Grid group(long number, int row, int place, int input) {
-      if (hasStaticGroups()) {
-        return grids[row * groups + input / groupSize];
+    private GridEncoder.Grid group(long number, int row, int place) {
+      int group = groupOf[place];
+      if (hasStaticGroups) {
+        return grids[row * groups + group];
       }
-      if (place % groupSize == 0) {
-        grids[row] = fit.fit(number * groups + place / groupSize, w, row * stride + place);
+      if (place == 0 || group != groupOf[place - 1]) {
+        grids[row] = fit.fit(number * groups + group, w, row * stride + place);
       }
       return grids[row];
     }

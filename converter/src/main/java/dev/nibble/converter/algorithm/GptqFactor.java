@@ -52,7 +52,7 @@ public final class GptqFactor {
         Optional<InverseCholesky> inverse =
             InverseCholesky.of(
                 input.features(),
-                (row, target) -> hessian.read(row, order, ridge, target),
+                (row, target, at) -> hessian.read(row, order, ridge, target, at),
                 workers);
         if (inverse.isPresent()) {
           return new GptqFactor(inverse.get(), options, order, hessian.dead(), used);

@@ -83,14 +83,14 @@ final class ScaledHessian {
   ///
   /// @param order the input of each place
   /// @param ridge added to the diagonal
-  void read(int place, int[] order, float ridge, float[] target) {
+  void read(int place, int[] order, float ridge, float[] target, int at) {
     float[] row = new float[size];
     int input = order[place];
     read(input, row, 0);
     for (int i = 0; i < size; i++) {
-      target[i] = row[order[i]];
+      target[at + i] = row[order[i]];
     }
-    target[place] += ridge;
+    target[at + place] += ridge;
   }
 
   /// Reads a row to `target` from `at`.

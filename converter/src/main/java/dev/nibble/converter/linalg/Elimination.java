@@ -55,7 +55,7 @@ final class Elimination {
     return Math.ceilDiv(size - block * BLOCK, width);
   }
 
-  void load(InverseCholesky.Rows h) {
+  void load(Rows h) {
     workers.each(
         panels.length,
         block -> {
@@ -64,7 +64,7 @@ final class Elimination {
           float[] row = new float[size];
           float[] panel = new float[strips(block) * height * width];
           for (int i = 0; i < height; i++) {
-            h.read(first + i, row);
+            h.read(first + i, row, 0);
             for (int column = first; column < size; column += width) {
               int at = ((column - first) / width * height + i) * width;
               System.arraycopy(row, column, panel, at, Math.min(width, size - column));

@@ -30,15 +30,9 @@ public final class InverseCholesky {
     }
   }
 
-  /// The rows of H.
-  @FunctionalInterface
-  public interface Rows {
-    /// Reads row `row`, of which elements from the diagonal on are used; called by many threads.
-    void read(int row, float[] target);
-  }
-
   /// Factorizes.
   ///
+  /// @param h of whose rows the elements from the diagonal on are used
   /// @return empty if H is not positive definite, as far as float32 can tell
   public static Optional<InverseCholesky> of(int size, Rows h, Workers workers) {
     GemmKernel kernel = GemmKernel.best();

@@ -11,19 +11,25 @@ import dev.nibble.formats.quant.QuantSchemes;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.Random;
 
-/// What a layer takes: GPTQ with its factor. Prints time, operations, their part of what the
-/// processor can do (measured before and after each case), and the most memory that the process
-/// had, with the Hessian and the weight of 4 bytes an element in it.
+/// What a layer takes: GPTQ with its factor, and a low-rank branch. Prints time, operations, their
+/// part of what the processor can do (both by processor time, so that a busy machine does little
+/// harm), and the most memory that the process had, with the Hessian and the weight of 4 bytes an
+/// element in it.
 ///
 /// Arguments: the number of threads (2), then cases `out,in,scheme`.
 public final class LayerBenchmark {
   private static final int SLICE = 384;
+  private static final List<String> CASES =
+      List.of("12288,3072,int4:g128", "12288,3072,nf4", "3072,12288,int4:g128", "3072,12288,nf4");
 
   private final Workers workers;
   private final int threads;
@@ -35,17 +41,13 @@ public final class LayerBenchmark {
 
   public static void main(String[] arguments) throws IOException {
     int threads = arguments.length > 0 ? Integer.parseInt(arguments[0]) : 2;
-    String[] cases = {
-      "12288,3072,int4:g128", "12288,3072,nf4", "3072,12288,int4:g128", "3072,12288,nf4"
-    };
+    List<String> cases =
+        arguments.length > 1 ? List.of(arguments).subList(1, arguments.length) : CASES;
     try (Workers workers = new Workers(threads)) {
       LayerBenchmark benchmark = new LayerBenchmark(threads, workers);
-      for (int i = 0; i < Math.max(cases.length, arguments.length - 1); i++) {
-        String[] words = (arguments.length > 1 ? arguments[i + 1] : cases[i]).split(",");
+      for (String one : cases) {
+        String[] words = one.split(",");
         benchmark.run(Integer.parseInt(words[0]), Integer.parseInt(words[1]), words[2]);
-        if (i + 2 == arguments.length) {
-          break;
-        }
       }
     }
   }
@@ -57,14 +59,14 @@ public final class LayerBenchmark {
       InputStatistics input = new TestInput(new float[in], in, Optional.of(hessian(in, arena)));
       double peak = peak();
       forgetMemory();
-      long start = System.nanoTime();
+      Time start = Time.now();
       GptqFactor factor = GptqFactor.of(input, Optional.empty(), GptqOptions.DEFAULT, threads);
-      long factored = System.nanoTime();
+      Time factored = Time.now();
       quantize(out, scheme, weight, new Gptq(factor));
-      long done = System.nanoTime();
+      Time done = Time.now();
       peak = Math.max(peak, peak());
-      double factorFlops = 2.0 / 3 * in * in * in;
-      double rowFlops = (double) out * in * in;
+      double factorWork = 2.0 / 3 * in * in * in * 1e-9;
+      double rowWork = (double) out * in * in * 1e-9;
       System.out.printf(
           Locale.ROOT,
           "%dx%d %s, %d threads, at most %s%n  factor  %s%n  rows    %s%n  both    %s%n",
@@ -73,21 +75,80 @@ public final class LayerBenchmark {
           id,
           threads,
           memory(),
-          rate(factorFlops, factored - start, peak),
-          rate(rowFlops, done - factored, peak),
-          rate(factorFlops + rowFlops, done - start, peak));
+          factored.since(start).rate(factorWork, peak),
+          done.since(factored).rate(rowWork, peak),
+          done.since(start).rate(factorWork + rowWork, peak));
+      runSvd(weight, out, input, scheme, peak);
     }
   }
 
-  private static String rate(double flops, long nanos, double peak) {
-    return String.format(
-        Locale.ROOT,
-        "%6.2f s %8.1f Gflop %7.1f Gflop/s = %2.0f %% of the peak of %.0f",
-        nanos * 1e-9,
-        flops * 1e-9,
-        flops / nanos,
-        100 * flops / nanos / peak,
-        peak);
+  /// A branch of rank 32, in as many rounds as by default.
+  private void runSvd(
+      float[] weight, int out, InputStatistics input, QuantScheme scheme, double peak)
+      throws IOException {
+    int in = input.features();
+    forgetMemory();
+    WeightRows rows =
+        new WeightRows() {
+          @Override
+          public int rows() {
+            return out;
+          }
+
+          @Override
+          public int columns() {
+            return in;
+          }
+
+          @Override
+          public void read(int first, int count, float[] target) {
+            System.arraycopy(weight, first * in, target, 0, count * in);
+          }
+        };
+    SvdDecomposition.Options options = SvdDecomposition.Options.DEFAULT;
+    Time start = Time.now();
+    SvdDecomposition.of(
+        rows,
+        Optional.of(new SvdDecomposition.Input(input, Optional.empty())),
+        scheme,
+        new RoundToNearest(in),
+        options,
+        threads);
+    Time taken = Time.now().since(start);
+    double carried = options.rank() + 10;
+    double products = 2 * (options.iterations() + 1) * (2.0 * out * in + (double) in * in);
+    double work = options.rounds() * carried * products * 1e-9;
+    System.out.printf(Locale.ROOT, "  branch  %s, at most %s%n", taken.rate(work, peak), memory());
+  }
+
+  /// One part of the work.
+  ///
+  /// @param wall seconds on the clock
+  /// @param cpu seconds of processor time, of all threads
+  private record Time(double wall, double cpu) {
+    static Time now() {
+      return new Time(System.nanoTime() * 1e-9, cpuSeconds());
+    }
+
+    private static double cpuSeconds() {
+      return ProcessHandle.current().info().totalCpuDuration().orElse(Duration.ZERO).toNanos()
+          * 1e-9;
+    }
+
+    Time since(Time start) {
+      return new Time(wall - start.wall, cpu - start.cpu);
+    }
+
+    String rate(double gigaflops, double peak) {
+      return String.format(
+          Locale.ROOT,
+          "%6.2f s, %6.2f s of processors, %7.1f Gflop, %3.0f %% of %.0f Gflop/s a core",
+          wall,
+          cpu,
+          gigaflops,
+          100 * gigaflops / cpu / peak,
+          peak);
+    }
   }
 
   private void quantize(int out, QuantScheme scheme, float[] weight, RowQuantizer quantizer) {
@@ -126,15 +187,15 @@ public final class LayerBenchmark {
         Math.ceilDiv(rows, SLICE), i -> slice.rows(i * SLICE, Math.min(SLICE, rows - i * SLICE)));
   }
 
-  /// Operations a nanosecond of all threads, the best of some moments.
-  private double peak() {
+  /// Operations a nanosecond of one thread's processor time, the best of some moments.
+  private static double peak() {
     double best = 0;
-    for (int round = 0; round < 10; round++) {
-      int turns = 10_000_000;
-      long start = System.nanoTime();
-      float[] sums = new float[threads];
-      workers.each(threads, i -> sums[i] = FmaPeak.run(turns));
-      best = Math.max(best, threads * FmaPeak.operations(turns) / (System.nanoTime() - start));
+    for (int round = 0; round < 20; round++) {
+      int turns = 2_000_000;
+      long start = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
+      float sum = FmaPeak.run(turns);
+      long nanos = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime() - start;
+      best = Math.max(best, sum > 0 ? FmaPeak.operations(turns) / nanos : 0);
     }
     return best;
   }

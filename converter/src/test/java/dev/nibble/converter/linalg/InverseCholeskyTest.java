@@ -37,9 +37,9 @@ class InverseCholeskyTest {
     try (Workers workers = new Workers(threads)) {
       return InverseCholesky.of(
           n,
-          (row, target) -> {
+          (row, target, at) -> {
             for (int i = 0; i < n; i++) {
-              target[i] = (float) h[row * n + i];
+              target[at + i] = (float) h[row * n + i];
             }
           },
           workers);
