@@ -1,5 +1,6 @@
 package dev.nibble.runtime.calibration;
 
+import dev.nibble.formats.quant.ActivationType;
 import dev.nibble.runtime.tensor.AttentionOptions;
 import dev.nibble.runtime.tensor.Binary;
 import dev.nibble.runtime.tensor.Conv2d;
@@ -149,6 +150,11 @@ record RecordingOps(Ops ops, InputListener listener) implements Ops {
   }
 
   @Override
+  public Tensor fakeQuantRows(Tensor x, ActivationType type) {
+    return ops.fakeQuantRows(x, type);
+  }
+
+  @Override
   public void addGram(Tensor sum, int begin, Tensor x) {
     ops.addGram(sum, begin, x);
   }
@@ -181,6 +187,11 @@ record RecordingOps(Ops ops, InputListener listener) implements Ops {
   @Override
   public float norm(Tensor x) {
     return ops.norm(x);
+  }
+
+  @Override
+  public Tensor scaleInputs(Tensor x, Tensor factor) {
+    return ops.scaleInputs(x, factor);
   }
 
   @Override
