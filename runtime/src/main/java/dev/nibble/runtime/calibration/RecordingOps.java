@@ -190,6 +190,11 @@ record RecordingOps(Ops ops, InputListener listener) implements Ops {
   }
 
   @Override
+  public Tensor scaleInputs(Tensor x, Tensor factor) {
+    return ops.scaleInputs(x, factor);
+  }
+
+  @Override
   public Tensor modulate(Tensor x, Tensor scale, Optional<Tensor> shift) {
     return ops.modulate(x, scale, shift);
   }
