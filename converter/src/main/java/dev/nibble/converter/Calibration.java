@@ -2,6 +2,7 @@ package dev.nibble.converter;
 
 import dev.nibble.converter.algorithm.GptqOptions;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
 
@@ -9,11 +10,30 @@ import java.util.OptionalInt;
 ///
 /// @param stats file that `nibble calibrate` wrote
 /// @param gptq choose codes by GPTQ; empty: round to nearest
-/// @param awq scale each input by AWQ's search
+/// @param scales scale the inputs of layers
 /// @param rank of the branch beside each weight (SVDQuant); empty for none
-public record Calibration(Path stats, Optional<GptqOptions> gptq, boolean awq, OptionalInt rank) {
+/// @param eightBitInputs round the inputs of layers to 8 bits too, token by token as they come, but
+///   for those layers that lose too much by it, which stay as they are
+public record Calibration(
+    Path stats,
+    Optional<GptqOptions> gptq,
+    Optional<Scales> scales,
+    OptionalInt rank,
+    boolean eightBitInputs) {
+  /// How input scales are found.
+  public enum Scales {
+    /// By the error of rounded weights: {@link dev.nibble.converter.algorithm.Awq}.
+    AWQ,
+    /// By the largest inputs: {@link dev.nibble.converter.algorithm.Smoothing}.
+    SMOOTH;
+
+    String id() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
   public Calibration {
-    if (gptq.isEmpty() && !awq && rank.isEmpty()) {
+    if (gptq.isEmpty() && scales.isEmpty() && rank.isEmpty() && !eightBitInputs) {
       throw new IllegalArgumentException("statistics that nothing uses");
     }
   }
@@ -21,9 +41,10 @@ public record Calibration(Path stats, Optional<GptqOptions> gptq, boolean awq, O
   /// What makes the name of an output that has none: `gptq`, `awq-gptq`.
   String label() {
     StringBuilder label = new StringBuilder();
-    if (awq) {
-      label.append("-awq");
+    if (eightBitInputs) {
+      label.append("-w8a8");
     }
+    scales.ifPresent(method -> label.append('-').append(method.id()));
     if (rank.isPresent()) {
       label.append("-svd").append(rank.getAsInt());
     }
@@ -31,5 +52,10 @@ public record Calibration(Path stats, Optional<GptqOptions> gptq, boolean awq, O
       label.append("-gptq");
     }
     return label.substring(1);
+  }
+
+  /// Whether codes or weights are changed, for which a scheme must show its grid.
+  boolean needsGrid() {
+    return gptq.isPresent() || scales.isPresent() || rank.isPresent();
   }
 }

@@ -3,6 +3,7 @@ package dev.nibble.converter;
 import dev.nibble.converter.LayerDecisions.Decision;
 import dev.nibble.converter.algorithm.GptqOptions;
 import dev.nibble.converter.algorithm.ScalePlan;
+import dev.nibble.formats.OpenModel;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.Text;
 import dev.nibble.formats.calibration.CalibratedLayer;
@@ -10,6 +11,7 @@ import dev.nibble.formats.calibration.CalibrationFile;
 import dev.nibble.formats.calibration.CalibrationHeader;
 import dev.nibble.formats.calibration.CanonicalConfig;
 import dev.nibble.formats.model.ModelFamily;
+import dev.nibble.formats.quant.ActivationType;
 import dev.nibble.formats.quant.GroupedInt;
 import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.SvdQuant;
@@ -40,6 +42,9 @@ final class CalibrationPlanner {
 
   /// Tensors that stay float and absorb scales of later layers.
   private final Set<String> rescaled = new HashSet<>();
+
+  /// Layers with 8-bit inputs.
+  private final Map<String, ActivationType> inputs = new LinkedHashMap<>();
 
   /// Layers whose input nothing can scale.
   private final Set<String> unscaled = new TreeSet<>();
@@ -118,11 +123,12 @@ final class CalibrationPlanner {
   ///
   /// @throws IOException if the statistics can't be read
   Layers schemes(Layers layers) throws IOException {
-    Set<String> scaled = wish.awq() ? scales(layers) : Set.of();
+    Layers held = wish.eightBitInputs() ? withoutSensitive(layers) : layers;
+    Set<String> scaled = wish.scales().isPresent() ? scales(held) : Set.of();
     List<Decision> decisions = new ArrayList<>();
-    for (Decision decision : layers.decisions()) {
+    for (Decision decision : held.decisions()) {
       decisions.add(
-          decision instanceof Decision.Quantize weight && helps(weight)
+          decision instanceof Decision.Quantize weight && wish.needsGrid() && helps(weight)
               ? withBranch(weight, scaled)
               : decision);
     }
@@ -135,6 +141,22 @@ final class CalibrationPlanner {
         ? new Decision.Quantize(
             weight.tensor(), new SvdQuant(weight.scheme(), wish.rank().orElse(0)), weight.reason())
         : weight;
+  }
+
+  /// Keeps the layers that lose too much by 8-bit inputs, and notes the others'.
+  private Layers withoutSensitive(Layers layers) throws IOException {
+    try (CalibrationFile file = CalibrationFile.open(wish.stats());
+        OpenModel model = OpenModel.open(request.source(), request.config())) {
+      EightBitInputs measured =
+          EightBitInputs.measure(layers, file, model, family, request, wish.scales().isPresent());
+      inputs.putAll(measured.inputs());
+      return measured.layers();
+    }
+  }
+
+  /// What the inputs of layers are rounded to, by module.
+  Map<String, ActivationType> inputs() {
+    return inputs;
   }
 
   /// Decides where input scales go; gives the layers that keep theirs.
@@ -188,7 +210,7 @@ final class CalibrationPlanner {
   ///
   /// @param storage where its groups may stand in another order
   Optional<Calibrated> of(Decision.Quantize weight, QuantStorage storage) {
-    if (!helps(weight)) {
+    if (!wish.needsGrid() || !helps(weight)) {
       return Optional.empty();
     }
     boolean ordered = storage instanceof GptqStorage && weight.scheme() instanceof GroupedInt;
@@ -242,7 +264,7 @@ final class CalibrationPlanner {
           "inputs not scaled, for nothing before them can absorb it (--format nibble keeps scales beside the weights): "
               + some(List.copyOf(unscaled)));
     }
-    if (calibrated == 0) {
+    if (calibrated == 0 && inputs.isEmpty()) {
       throw new ConversionException(
           "%s: helps none of the layers of %s: %s"
               .formatted(wish.stats(), source.label(), String.join("; ", notes)));

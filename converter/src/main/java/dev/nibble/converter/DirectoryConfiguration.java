@@ -7,6 +7,7 @@ import dev.nibble.formats.diffusers.QuantizationConfig;
 import dev.nibble.formats.model.KeptInFp32;
 import dev.nibble.formats.model.ModelFamily.Spelling;
 import dev.nibble.formats.model.Recognition;
+import dev.nibble.formats.quant.ActivationType;
 import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.storage.AwqStorage;
 import dev.nibble.formats.quant.storage.BitsAndBytesStorage;
@@ -18,6 +19,7 @@ import dev.nibble.formats.quant.storage.NibbleStorage;
 import dev.nibble.formats.quant.storage.PlainStorage;
 import dev.nibble.formats.quant.storage.QuantStorage;
 import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.List;
 import java.util.Optional;
 import java.util.SequencedMap;
@@ -43,7 +45,8 @@ final class DirectoryConfiguration {
   /// The source's configuration with the quantization in it; empty if the source has none.
   ///
   /// @throws ConversionException if a loader would read a layer otherwise than it is planned
-  Optional<String> json(Optional<DType> computeDtype) {
+  /// @param inputs what the inputs of layers are rounded to, by module
+  Optional<String> json(Optional<DType> computeDtype, Map<String, ActivationType> inputs) {
     if (source.config().isEmpty()) {
       return Optional.empty();
     }
@@ -61,7 +64,16 @@ final class DirectoryConfiguration {
     return Optional.of(
         QuantizationConfig.merge(
             source.config().get().json(),
-            QuantizationConfig.of(storage.get(), modules, check.skipList(), computeDtype)));
+            QuantizationConfig.of(
+                storage.get(), modules, spelled(inputs, check), check.skipList(), computeDtype)));
+  }
+
+  private static Map<String, ActivationType> spelled(
+      Map<String, ActivationType> inputs, LoaderCheck check) {
+    Map<String, ActivationType> spelled = new LinkedHashMap<>();
+    inputs.forEach(
+        (module, type) -> check.spelled(module).forEach(path -> spelled.put(path, type)));
+    return spelled;
   }
 
   /// Reads the plan as the loaders will that open a directory of this kind.

@@ -131,7 +131,9 @@ public final class Planner {
     Optional<String> configuration =
         target.directory()
             ? new DirectoryConfiguration(source, draft.model(), layers, shared)
-                .json(draft.request().computeDtype())
+                .json(
+                    draft.request().computeDtype(),
+                    draft.calibration().map(CalibrationPlanner::inputs).orElse(Map.of()))
             : Optional.empty();
     Optional<GgufPlanner> gguf =
         draft.request().writesGguf()

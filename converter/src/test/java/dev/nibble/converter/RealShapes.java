@@ -73,7 +73,7 @@ final class RealShapes {
             layer.module(), new CalibratedLayer(layer.module(), layer.out(), layer.in())));
     CalibrationHeader header =
         new CalibrationHeader(
-            "transformer", "{}", calibrated, 32, 20, 0, 0, "made up by RealShapes");
+            "transformer", "{}", calibrated, 32, 20, 0, 0, "uniform", "made up by RealShapes");
     List<CalibrationWriter.Input> inputs =
         layers.stream()
             .map(layer ->

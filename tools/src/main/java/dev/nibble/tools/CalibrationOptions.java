@@ -1,6 +1,7 @@
 package dev.nibble.tools;
 
 import dev.nibble.converter.Calibration;
+import dev.nibble.converter.Calibration.Scales;
 import dev.nibble.converter.algorithm.GptqOptions;
 import dev.nibble.formats.quant.SvdQuant;
 import java.nio.file.Path;
@@ -62,7 +63,7 @@ final class CalibrationOptions {
       names = "--damp",
       order = 8,
       paramLabel = "D",
-      description = "With --gptq: part of its mean added to the Hessian's diagonal (default 0.3).")
+      description = "With --gptq: part of its mean added to the Hessian's diagonal (default 0.1).")
   private Optional<Double> damp = Optional.empty();
 
   @Option(
@@ -70,6 +71,21 @@ final class CalibrationOptions {
       order = 8,
       description = "Scale the inputs that matter up before rounding (AWQ).")
   private boolean awq;
+
+  @Option(
+      names = "--smooth",
+      order = 8,
+      description =
+          "Move what is large from inputs into weights (SmoothQuant), as --w8a8 and --svd like it.")
+  private boolean smooth;
+
+  @Option(
+      names = "--w8a8",
+      order = 8,
+      description =
+          "With absmax8 or fp8:row: loaders round inputs to 8 bits too, token by token; layers that"
+              + " do not bear it stay as they are.")
+  private boolean eightBitInputs;
 
   @Option(
       names = "--svd",
@@ -85,11 +101,11 @@ final class CalibrationOptions {
   ///
   /// @throws ParameterException if they contradict each other
   Optional<Calibration> calibration() {
-    boolean any = gptq || awq || rank.isPresent();
+    boolean any = gptq || awq || smooth || eightBitInputs || rank.isPresent();
     if (any && stats.isEmpty()) {
       throw wrong(
           "%s needs --stats FILE, which nibble calibrate PIPELINE --prompts FILE -o FILE.safetensors records"
-              .formatted(gptq ? "--gptq" : awq ? "--awq" : "--svd"));
+              .formatted(first()));
     }
     boolean detail =
         actOrder.isPresent() || staticGroups.isPresent() || searchScales.isPresent();
@@ -98,16 +114,35 @@ final class CalibrationOptions {
           "--damp, --[no-]act-order, --[no-]static-groups and --[no-]search-scales belong to --gptq");
     }
     if (stats.isPresent() && !any) {
-      throw wrong("--stats FILE helps --gptq, --awq or --svd: give one of them");
+      throw wrong("--stats FILE helps --gptq, --awq, --smooth, --svd or --w8a8: give one of them");
     }
     return any
         ? Optional.of(
             new Calibration(
                 stats.orElseThrow(),
                 gptq ? Optional.of(gptqOptions()) : Optional.empty(),
-                awq,
-                rank.isPresent() ? OptionalInt.of(requireRank(rank.get())) : OptionalInt.empty()))
+                scales(),
+                rank.isPresent() ? OptionalInt.of(requireRank(rank.get())) : OptionalInt.empty(),
+                eightBitInputs))
         : Optional.empty();
+  }
+
+  /// The first of the options that need statistics.
+  private String first() {
+    if (gptq) {
+      return "--gptq";
+    }
+    if (rank.isPresent()) {
+      return "--svd";
+    }
+    return awq ? "--awq" : smooth ? "--smooth" : "--w8a8";
+  }
+
+  private Optional<Scales> scales() {
+    if (awq && smooth) {
+      throw wrong("--awq and --smooth both scale inputs: give one of them");
+    }
+    return awq ? Optional.of(Scales.AWQ) : smooth ? Optional.of(Scales.SMOOTH) : Optional.empty();
   }
 
   private GptqOptions gptqOptions() {

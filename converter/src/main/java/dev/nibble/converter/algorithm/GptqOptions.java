@@ -16,7 +16,7 @@ public record GptqOptions(
 
   /// What loses least on pictures: damping enough that statistics of a few hundred prompts hold for
   /// others, the inputs that matter most first, searched scales.
-  public static final GptqOptions RECOMMENDED = new GptqOptions(0.3, true, true, true);
+  public static final GptqOptions RECOMMENDED = new GptqOptions(0.1, true, true, true);
 
   public GptqOptions {
     if (!(damping > 0 && damping <= 1)) {

@@ -9,8 +9,10 @@ import dev.nibble.converter.TensorPlan;
 import dev.nibble.converter.algorithm.Gptq;
 import dev.nibble.converter.algorithm.GptqFactor;
 import dev.nibble.converter.algorithm.GptqOptions;
+import dev.nibble.converter.algorithm.LowRank;
 import dev.nibble.converter.algorithm.RoundToNearest;
 import dev.nibble.converter.algorithm.RowQuantizer;
+import dev.nibble.converter.algorithm.SvdDecomposition;
 import dev.nibble.converter.internal.CalibratedEncoder.Preparation;
 import dev.nibble.converter.linalg.OutputEnergy;
 import dev.nibble.formats.NibbleException;
@@ -36,6 +38,7 @@ final class Calibrator implements AutoCloseable {
   private final Calibration wish;
   private final CalibrationFile stats;
   private final InputScales scales;
+  private final OpenModel source;
   private final int threads;
   private @Nullable Key latest;
   private @Nullable GptqFactor factor;
@@ -43,10 +46,16 @@ final class Calibrator implements AutoCloseable {
   /// Whose factor it is.
   private record Key(String input, int scale) {}
 
-  private Calibrator(Calibration wish, CalibrationFile stats, InputScales scales, int threads) {
+  private Calibrator(
+      Calibration wish,
+      CalibrationFile stats,
+      InputScales scales,
+      OpenModel source,
+      int threads) {
     this.wish = wish;
     this.stats = stats;
     this.scales = scales;
+    this.source = source;
     this.threads = threads;
   }
 
@@ -59,8 +68,10 @@ final class Calibrator implements AutoCloseable {
     try {
       int threads = plan.request().threads();
       InputScales scales =
-          wish.awq() ? InputScales.search(stats, plan, source, threads) : InputScales.NONE;
-      return new Calibrator(wish, stats, scales, threads);
+          wish.scales().isPresent()
+              ? InputScales.search(stats, plan, source, wish.scales().get())
+              : InputScales.NONE;
+      return new Calibrator(wish, stats, scales, source, threads);
     } catch (NibbleException e) {
       stats.close();
       throw new ConversionException(wish.stats() + ": " + e.getMessage(), e);
@@ -103,7 +114,7 @@ final class Calibrator implements AutoCloseable {
             ? residual
             : plan.quantScheme();
     Optional<float[]> scale = scales.of(how.module());
-    Optional<SvdBranch> branch = branch(plan, shape, scale);
+    Optional<SvdBranch> branch = branch(plan, input, scale);
     Optional<GptqFactor> factor = how.gptq().map(options -> factor(input, scale, options));
     RowQuantizer quantizer =
         factor.isPresent() ? new Gptq(factor.get()) : new RoundToNearest(input.features());
@@ -126,14 +137,37 @@ final class Calibrator implements AutoCloseable {
     return scheme.grid(shape, memory).orElseThrow();
   }
 
-  private static Optional<SvdBranch> branch(
-      TensorPlan.Quantize plan, Shape shape, Optional<float[]> scale) {
-    if (scale.isEmpty() && !(plan.quantScheme() instanceof SvdQuant)) {
-      return Optional.empty();
+  private Optional<SvdBranch> branch(
+      TensorPlan.Quantize plan, InputStatistics input, Optional<float[]> scale) {
+    float[] scales = scale.orElseGet(() -> ones(input.features()));
+    Shape shape = plan.source().shape();
+    if (!(plan.quantScheme() instanceof SvdQuant svd)) {
+      return scale.map(given -> SvdBranch.of(shape, given, new float[0], new float[0]));
     }
-    float[] ones = new float[Math.toIntExact(shape.dim(1))];
+    if (svd.rank() == 0) {
+      return Optional.of(SvdBranch.of(shape, scales, new float[0], new float[0]));
+    }
+    SvdDecomposition.Options usual = SvdDecomposition.Options.DEFAULT;
+    LowRank found =
+        SvdDecomposition.of(
+                new ScaledRows(
+                    new SourceRows(source, plan.source()),
+                    this.scales.editor(plan.source().name()),
+                    scales),
+                Optional.of(new SvdDecomposition.Input(input, scale)),
+                svd.residual(),
+                new RoundToNearest(input.features()),
+                new SvdDecomposition.Options(
+                    svd.rank(), usual.rounds(), usual.iterations(), usual.seed()),
+                threads)
+            .branch();
+    return Optional.of(SvdBranch.of(shape, scales, found.up(), found.down()));
+  }
+
+  private static float[] ones(int count) {
+    float[] ones = new float[count];
     Arrays.fill(ones, 1);
-    return Optional.of(SvdBranch.of(shape, scale.orElse(ones), new float[0], new float[0]));
+    return ones;
   }
 
   private GptqFactor factor(InputStatistics input, Optional<float[]> scale, GptqOptions options) {

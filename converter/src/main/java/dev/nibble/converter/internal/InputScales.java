@@ -1,5 +1,6 @@
 package dev.nibble.converter.internal;
 
+import dev.nibble.converter.Calibration;
 import dev.nibble.converter.ConversionPlan;
 import dev.nibble.converter.ScaleGroups;
 import dev.nibble.converter.TensorPlan;
@@ -8,13 +9,16 @@ import dev.nibble.converter.algorithm.CalibratedLayer;
 import dev.nibble.converter.algorithm.ScaleChoice;
 import dev.nibble.converter.algorithm.ScalePlan;
 import dev.nibble.converter.algorithm.SearchOptions;
+import dev.nibble.converter.algorithm.Smoothing;
 import dev.nibble.formats.OpenModel;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.calibration.CalibrationStats;
 import dev.nibble.formats.model.ModelFamilies;
 import dev.nibble.formats.model.ModelFamily;
 import dev.nibble.formats.model.RowEdit;
+import dev.nibble.formats.quant.ActivationType;
 import dev.nibble.formats.quant.QuantScheme;
+import dev.nibble.formats.quant.SvdBranch;
 import dev.nibble.formats.quant.SvdQuant;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -39,9 +43,9 @@ final class InputScales {
     this.edits = edits;
   }
 
-  /// Searches the scales of all layers by AWQ.
+  /// Searches the scales of all layers.
   static InputScales search(
-      CalibrationStats stats, ConversionPlan plan, OpenModel source, int threads) {
+      CalibrationStats stats, ConversionPlan plan, OpenModel source, Calibration.Scales method) {
     Map<String, TensorPlan> tensors = new LinkedHashMap<>();
     Map<String, Shape> shapes = new LinkedHashMap<>();
     for (TensorPlan tensor : plan.tensors()) {
@@ -72,17 +76,36 @@ final class InputScales {
                 residual(weight.quantScheme()),
                 group.inputs().get(i)));
       }
-      ScaleChoice choice =
-          Awq.search(layers, true, new SearchOptions(SearchOptions.DEFAULT.maxRows(), threads));
+      ScaleChoice choice = choose(method, layers, plan);
       if (choice.helps()) {
-        group.modules().forEach(module -> scales.put(module, choice.scales()));
+        // Stored scales are numbers of BF16, and what absorbs them must divide by the same.
+        float[] chosen =
+            SvdBranch.rounded(
+                group.fold().map(fold -> fold.fitted(choice.scales())).orElse(choice.scales()));
+        group.modules().forEach(module -> scales.put(module, chosen));
         group.fold().stream()
-            .flatMap(fold -> fold.edits(choice.scales(), shapes.keySet()).stream())
+            .flatMap(fold -> fold.edits(chosen, shapes.keySet()).stream())
             .forEach(
                 edit -> edits.computeIfAbsent(edit.tensor(), _ -> new ArrayList<>()).add(edit));
       }
     }
     return new InputScales(scales, edits);
+  }
+
+  private static ScaleChoice choose(
+      Calibration.Scales method, List<CalibratedLayer> layers, ConversionPlan plan) {
+    SearchOptions options =
+        new SearchOptions(SearchOptions.DEFAULT.maxRows(), plan.request().threads());
+    return switch (method) {
+      case AWQ -> Awq.search(layers, true, options);
+      case SMOOTH ->
+          Smoothing.search(
+              layers,
+              plan.request().calibration().orElseThrow().eightBitInputs()
+                  ? Optional.of(ActivationType.INT8)
+                  : Optional.empty(),
+              options);
+    };
   }
 
   private static TensorPlan get(Map<String, TensorPlan> tensors, String name) {

@@ -8,14 +8,16 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /// Rows of a weight of the source.
-final class SourceRows implements WeightRows {
+public final class SourceRows implements WeightRows {
   private final SourceTensor tensor;
   private final TensorReader reader;
   private final FloatReader floats;
   private final int rows;
   private final int columns;
 
-  SourceRows(OpenModel source, SourceTensor tensor) {
+  /// @param source borrowed
+  /// @param tensor a matrix of it
+  public SourceRows(OpenModel source, SourceTensor tensor) {
     this.tensor = tensor;
     this.reader = new TensorReader(source, tensor);
     this.floats = FloatReader.of(tensor.dtype());

@@ -57,7 +57,7 @@ class GptqTest {
     QuantScheme scheme = QuantSchemes.parse(id);
     float[] weight = weight();
     Quantized nearest = Quantized.of(weight, OUT, scheme, new RoundToNearest(IN), OUT);
-    Gptq gptq = gptq(INPUT, new GptqOptions(0.01, actOrder, staticGroups), 2);
+    Gptq gptq = gptq(INPUT, new GptqOptions(0.01, actOrder, staticGroups, false), 2);
     Quantized compensated = Quantized.of(weight, OUT, scheme, gptq, OUT);
     double before = INPUT.outputError(weight, nearest.values());
     double after = INPUT.outputError(weight, compensated.values());
@@ -69,7 +69,7 @@ class GptqTest {
   void doesNotDependOnSlicesOrThreads(String id) {
     QuantScheme scheme = QuantSchemes.parse(id);
     float[] weight = weight();
-    GptqOptions options = new GptqOptions(0.01, false, false);
+    GptqOptions options = new GptqOptions(0.01, false, false, false);
     Quantized whole = Quantized.of(weight, OUT, scheme, gptq(INPUT, options, 1), OUT);
     for (int slice : new int[] {1, 7, 24}) {
       Quantized cut = Quantized.of(weight, OUT, scheme, gptq(INPUT, options, 3), slice);
@@ -124,7 +124,7 @@ class GptqTest {
 
   @Test
   void actOrderNeedsAGroupIndexOrStaticGroups() {
-    Gptq gptq = gptq(INPUT, new GptqOptions(0.01, true, false), 1);
+    Gptq gptq = gptq(INPUT, new GptqOptions(0.01, true, false, false), 1);
     NibbleException refused =
         assertThrows(
             NibbleException.class,

@@ -91,7 +91,8 @@ public final class SvdBranch {
     return new SvdBranch(rows, columns, rank, scale, up, down);
   }
 
-  private static float[] rounded(float[] values) {
+  /// The numbers of BF16 that are nearest, in a new array: what is stored of a branch.
+  public static float[] rounded(float[] values) {
     float[] result = new float[values.length];
     for (int i = 0; i < values.length; i++) {
       result[i] = ScaleType.round(values[i], DType.BF16);

@@ -57,7 +57,7 @@ record TestRun(PipelineOptions options, OptionalLong memory, int stopAfter) {
           Cancellation cancellation = new Cancellation();
           pipeline.generate(picture, _ -> cancellation.cancel(), cancellation);
         }
-        pipeline.generate(picture);
+        pipeline.generate(picture, steps, new Cancellation());
       });
       StatisticsSummary summary = run.write(pending);
       assertEquals(summary.passes(), promised[0]);

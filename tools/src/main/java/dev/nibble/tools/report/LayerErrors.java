@@ -48,7 +48,7 @@ public record LayerErrors(List<Layer> layers) {
   /// One layer.
   ///
   /// @param name of its weight
-  /// @param error `|(W - W')X|² / |WX|²` for the converted weight W'
+  /// @param error `|(W - W')X| / |WX|` for the converted weight W'
   /// @param roundToNearest the same for W rounded to the nearest values of the same scheme
   public record Layer(String name, double error, double roundToNearest) {
     /// The error as a share of that of rounding; not finite if rounding has none.

@@ -52,6 +52,13 @@ public final class ReportJson {
             JsonText.putFinite(node, "relative_error", error.relative());
             JsonText.putFinite(node, "max_error", error.maxError());
           });
+      result
+          .calibration()
+          .ifPresent(calibration -> {
+            JsonText.putFinite(node, "output_error", calibration.calibrated());
+            JsonText.putFinite(node, "output_error_rtn", calibration.nearest());
+            JsonText.putFinite(node, "damping", calibration.damping());
+          });
     }
     Totals totals = Totals.of(report);
     json.totals
