@@ -1,5 +1,6 @@
 package dev.nibble.converter.internal;
 
+import dev.nibble.converter.algorithm.ClipChoice;
 import dev.nibble.converter.algorithm.RowQuantizer;
 import dev.nibble.formats.DType;
 import dev.nibble.formats.Shape;
@@ -39,12 +40,14 @@ final class CalibratedEncoder implements WeightEncoder {
   /// @param branch scales the input, and takes its part of the weight; empty for neither
   /// @param storesBranch whether the branch is stored with the weight
   /// @param editor what becomes of the rows first, for the scales of later layers
+  /// @param clip where the scaled weight is cut off before it is rounded
   /// @param output measures what becomes of the layer's output
   record Preparation(
       RowQuantizer quantizer,
       Optional<SvdBranch> branch,
       boolean storesBranch,
       RowEditor editor,
+      Optional<ClipChoice> clip,
       OutputErrors output) {}
 
   CalibratedEncoder(
@@ -71,7 +74,7 @@ final class CalibratedEncoder implements WeightEncoder {
   public void survey(long begin, long count, MemorySegment slice) {
     float[] values = read(begin, count, slice);
     preparation.output().survey(Math.toIntExact(begin / columns), values.length / columns, values);
-    preparation.branch().ifPresent(branch -> branch.toResidual(begin, values, 0, values.length));
+    toResidual(begin, values);
     grid.survey(begin / columns, values.length / columns, values);
   }
 
@@ -86,13 +89,22 @@ final class CalibratedEncoder implements WeightEncoder {
       return;
     }
     float[] values = weight.clone();
-    preparation.branch().ifPresent(branch -> branch.toResidual(begin, values, 0, length));
+    toResidual(begin, values);
     byte[] chosen = new byte[length];
     preparation.quantizer().quantize(firstRow, rows, values, grid, chosen);
     grid.pack(firstRow, rows, chosen, codes);
     preparation.branch().ifPresent(branch -> branch.toWeight(begin, values, 0, length));
     errors.add(firstRow, rows, weight, values);
     preparation.output().add(firstRow, rows, weight, values);
+  }
+
+  /// What the grid has to hold, in place.
+  private void toResidual(long begin, float[] values) {
+    preparation.branch().ifPresent(branch -> branch.toResidual(begin, values, 0, values.length));
+    int first = Math.toIntExact(begin / columns);
+    preparation
+        .clip()
+        .ifPresent(clip -> clip.apply(first, values.length / columns, columns, values));
   }
 
   private float[] read(long begin, long count, MemorySegment slice) {

@@ -2,17 +2,23 @@ package dev.nibble.converter.internal;
 
 import dev.nibble.converter.Calibrated;
 import dev.nibble.converter.Calibration;
+import dev.nibble.converter.Calibration.Scales;
 import dev.nibble.converter.CalibrationResult;
 import dev.nibble.converter.ConversionException;
 import dev.nibble.converter.ConversionPlan;
 import dev.nibble.converter.TensorPlan;
+import dev.nibble.converter.algorithm.AwqClip;
+import dev.nibble.converter.algorithm.CalibratedLayer;
+import dev.nibble.converter.algorithm.ClipChoice;
 import dev.nibble.converter.algorithm.Gptq;
 import dev.nibble.converter.algorithm.GptqFactor;
 import dev.nibble.converter.algorithm.GptqOptions;
 import dev.nibble.converter.algorithm.LowRank;
 import dev.nibble.converter.algorithm.RoundToNearest;
 import dev.nibble.converter.algorithm.RowQuantizer;
+import dev.nibble.converter.algorithm.SearchOptions;
 import dev.nibble.converter.algorithm.SvdDecomposition;
+import dev.nibble.converter.algorithm.WeightRows;
 import dev.nibble.converter.internal.CalibratedEncoder.Preparation;
 import dev.nibble.converter.linalg.OutputEnergy;
 import dev.nibble.formats.NibbleException;
@@ -109,10 +115,7 @@ final class Calibrator implements AutoCloseable {
     InputStatistics input = stats.of(how.module()).orElseThrow();
     Shape shape = plan.source().shape();
     boolean stored = plan.quantScheme() instanceof SvdQuant;
-    QuantScheme scheme =
-        plan.quantScheme() instanceof SvdQuant(QuantScheme residual, int _)
-            ? residual
-            : plan.quantScheme();
+    QuantScheme scheme = residual(plan);
     Optional<float[]> scale = scales.of(how.module());
     Optional<SvdBranch> branch = branch(plan, input, scale);
     Optional<GptqFactor> factor = how.gptq().map(options -> factor(input, scale, options));
@@ -125,7 +128,12 @@ final class Calibrator implements AutoCloseable {
             Math.toIntExact(shape.dim(0)));
     CalibratedEncoder encoder =
         new CalibratedEncoder(
-            new Preparation(quantizer, branch, stored, scales.editor(plan.source().name()), errors),
+            new Preparation(quantizer,
+                branch,
+                stored,
+                scales.editor(plan.source().name()),
+                clip(plan, how, input, scale),
+                errors),
             grid(scheme, shape, memory),
             shape,
             plan.source().dtype(),
@@ -148,12 +156,10 @@ final class Calibrator implements AutoCloseable {
       return Optional.of(SvdBranch.of(shape, scales, new float[0], new float[0]));
     }
     SvdDecomposition.Options usual = SvdDecomposition.Options.DEFAULT;
+    WeightRows rows = rows(plan);
     LowRank found =
         SvdDecomposition.of(
-                new ScaledRows(
-                    new SourceRows(source, plan.source()),
-                    this.scales.editor(plan.source().name()),
-                    scales),
+                rows.scaled(scales),
                 Optional.of(new SvdDecomposition.Input(input, scale)),
                 svd.residual(),
                 new RoundToNearest(input.features()),
@@ -162,6 +168,37 @@ final class Calibrator implements AutoCloseable {
                 threads)
             .branch();
     return Optional.of(SvdBranch.of(shape, scales, found.up(), found.down()));
+  }
+
+  private WeightRows rows(TensorPlan.Quantize plan) {
+    return new EditedRows(
+        new SourceRows(source, plan.source()), scales.editor(plan.source().name()));
+  }
+
+  /// AWQ's limits of a weight's groups, where nothing else looks for such: GPTQ searches its scales,
+  /// and a branch takes what is large.
+  private Optional<ClipChoice> clip(
+      TensorPlan.Quantize plan, Calibrated how, InputStatistics input, Optional<float[]> scale) {
+    boolean plain =
+        wish.scales().equals(Optional.of(Scales.AWQ))
+            && how.gptq().isEmpty()
+            && wish.rank().isEmpty()
+            && input.sampleRows() > 0;
+    if (!plain || !AwqClip.suits(how.module())) {
+      return Optional.empty();
+    }
+    ClipChoice choice =
+        AwqClip.search(
+            new CalibratedLayer(how.module(), rows(plan), residual(plan), input),
+            scale.orElseGet(() -> ones(input.features())),
+            new SearchOptions(SearchOptions.DEFAULT.maxRows(), threads));
+    return choice.loss() < choice.plainLoss() ? Optional.of(choice) : Optional.empty();
+  }
+
+  private static QuantScheme residual(TensorPlan.Quantize plan) {
+    return plan.quantScheme() instanceof SvdQuant(QuantScheme residual, int _)
+        ? residual
+        : plan.quantScheme();
   }
 
   private static float[] ones(int count) {

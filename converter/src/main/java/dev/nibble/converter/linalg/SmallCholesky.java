@@ -1,5 +1,7 @@
 package dev.nibble.converter.linalg;
 
+import java.util.Arrays;
+
 /// Triangular factors of blocks that fit the first cache, in float64.
 final class SmallCholesky {
   private SmallCholesky() {}
@@ -9,7 +11,11 @@ final class SmallCholesky {
   ///
   /// @return whether A is positive definite; if not, it is left in pieces
   static boolean invert(double[] a, int n) {
-    return factor(a, n) && invertTriangle(a, n);
+    boolean definite = factor(a, n);
+    if (definite) {
+      invertTriangle(a, n);
+    }
+    return definite;
   }
 
   private static boolean factor(double[] a, int n) {
@@ -38,11 +44,11 @@ final class SmallCholesky {
   }
 
   /// Row i of U is (unit row i - sum of R[i, m] times row m of U, for m > i) / R[i, i].
-  private static boolean invertTriangle(double[] a, int n) {
+  private static void invertTriangle(double[] a, int n) {
     double[] row = new double[n];
     for (int i = n - 1; i >= 0; i--) {
       double inverse = 1 / a[i * n + i];
-      java.util.Arrays.fill(row, i, n, 0);
+      Arrays.fill(row, i, n, 0);
       row[i] = 1;
       for (int m = i + 1; m < n; m++) {
         double factor = a[i * n + m];
@@ -54,6 +60,5 @@ final class SmallCholesky {
         a[i * n + k] = row[k] * inverse;
       }
     }
-    return true;
   }
 }

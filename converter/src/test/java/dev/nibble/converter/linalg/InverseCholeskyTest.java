@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.Arrays;
 import java.util.Optional;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -96,7 +97,7 @@ class InverseCholeskyTest {
       assertArrayEquals(one.diagonalBlock(block), three.diagonalBlock(block));
     }
     float[] ones = new float[7 * InverseCholesky.BLOCK];
-    java.util.Arrays.fill(ones, 1f);
+    Arrays.fill(ones, 1f);
     float[] a = new float[7 * one.stride()];
     float[] b = new float[7 * one.stride()];
     one.addRest(0, ones, 7, a);

@@ -50,7 +50,7 @@ record TestRun(PipelineOptions options, OptionalLong memory, int stopAfter) {
       StatisticsRun run = StatisticsRun.begin(pipeline, recorder, request, state);
       int[] drawn = {0};
       int[] promised = {1};
-      run.record((picture, position) -> {
+      run.record((picture, position, steps) -> {
         promised[0] = drawn[0] == 1 ? position.passes() : promised[0];
         if (drawn[0]++ == stopAfter) {
           // In the middle of a picture, whose rows are in the sums already.
