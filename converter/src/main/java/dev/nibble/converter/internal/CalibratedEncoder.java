@@ -38,14 +38,14 @@ final class CalibratedEncoder implements WeightEncoder {
   ///
   /// @param quantizer chooses the codes of what the branch leaves
   /// @param branch scales the input, and takes its part of the weight; empty for neither
-  /// @param storesBranch whether the branch is stored with the weight
+  /// @param stored what is stored of the branch with the weight
   /// @param editor what becomes of the rows first, for the scales of later layers
   /// @param clip where the scaled weight is cut off before it is rounded
   /// @param output measures what becomes of the layer's output
   record Preparation(
       RowQuantizer quantizer,
       Optional<SvdBranch> branch,
-      boolean storesBranch,
+      Optional<SvdBranch> stored,
       RowEditor editor,
       Optional<ClipChoice> clip,
       OutputErrors output) {}
@@ -142,9 +142,7 @@ final class CalibratedEncoder implements WeightEncoder {
   @Override
   public Map<Part, MemorySegment> finish() {
     Map<Part, MemorySegment> parts = new EnumMap<>(grid.finish());
-    if (preparation.storesBranch()) {
-      preparation.branch().ifPresent(branch -> parts.putAll(branch.parts(statistics)));
-    }
+    preparation.stored().ifPresent(branch -> parts.putAll(branch.parts(statistics)));
     return parts;
   }
 

@@ -22,25 +22,31 @@ import dev.nibble.formats.quant.SvdBranch;
 import dev.nibble.formats.quant.SvdQuant;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// Input scales of an output's layers, and what absorbs them.
 final class InputScales {
   /// No scales.
-  static final InputScales NONE = new InputScales(Map.of(), Map.of());
+  static final InputScales NONE = new InputScales(Map.of(), Map.of(), Set.of());
 
   private static final String WEIGHT = ".weight";
 
   private final Map<String, float[]> scales;
   private final Map<String, List<RowEdit>> edits;
+  private final Set<String> absorbed;
 
-  private InputScales(Map<String, float[]> scales, Map<String, List<RowEdit>> edits) {
+  /// @param absorbed layers whose scale something before them has absorbed
+  private InputScales(
+      Map<String, float[]> scales, Map<String, List<RowEdit>> edits, Set<String> absorbed) {
     this.scales = scales;
     this.edits = edits;
+    this.absorbed = absorbed;
   }
 
   /// Searches the scales of all layers.
@@ -55,6 +61,7 @@ final class InputScales {
     ModelFamily family = ModelFamilies.byId(plan.family()).orElse(ModelFamilies.unknown());
     Map<String, float[]> scales = new HashMap<>();
     Map<String, List<RowEdit>> edits = new HashMap<>();
+    Set<String> absorbed = new HashSet<>();
     for (ScalePlan.Group group :
         ScaleGroups.of(
             stats,
@@ -83,13 +90,16 @@ final class InputScales {
             SvdBranch.rounded(
                 group.fold().map(fold -> fold.fitted(choice.scales())).orElse(choice.scales()));
         group.modules().forEach(module -> scales.put(module, chosen));
+        if (group.fold().isPresent()) {
+          absorbed.addAll(group.modules());
+        }
         group.fold().stream()
             .flatMap(fold -> fold.edits(chosen, shapes.keySet()).stream())
             .forEach(
                 edit -> edits.computeIfAbsent(edit.tensor(), _ -> new ArrayList<>()).add(edit));
       }
     }
-    return new InputScales(scales, edits);
+    return new InputScales(scales, edits, absorbed);
   }
 
   private static ScaleChoice choose(
@@ -138,6 +148,11 @@ final class InputScales {
   /// What the input of a layer is divided by, `[in]`; not to be changed.
   Optional<float[]> of(String module) {
     return Optional.ofNullable(scales.get(module));
+  }
+
+  /// Whether a layer gets its input divided already.
+  boolean isAbsorbed(String module) {
+    return absorbed.contains(module);
   }
 
   /// What becomes of the rows of a tensor.
