@@ -5,8 +5,8 @@
 #   tools/gpu-bundle.sh OUT [FIXTURE...]
 #
 # FIXTUREs are paths below fixtures/ that tests or commands read there, such as models/emoji-zimage.
-# OUT holds all.tar.xz (a Java without what nibble does not use: no --init-image; jars; FIXTUREs), which
-# the launchers `nibble`, `gpu-tests` and `bench` unpack beside them at first use: under 28 MB without
+# OUT holds all.tar.xz (a Java without what nibble does not use; jars; FIXTUREs), which the launchers
+# `nibble`, `gpu-tests` and `bench` unpack beside them at first use: under 36 MB without
 # FIXTUREs. Needs a JDK 25 (JAVA_HOME), nvcc, strip, xz, zip and unzip.
 set -euo pipefail
 unset CDPATH
@@ -52,10 +52,10 @@ for jar in "$jars"/*.jar; do
 done
 
 # Java: the modules that jdeps finds, and those reached in ways it does not see (JUnit reads jars as
-# file systems). Pictures are only read for --init-image, which takes the whole desktop: left out.
+# file systems).
 found=$("$jdk/bin/jdeps" --multi-release 25 --ignore-missing-deps --print-module-deps \
   --class-path "$(echo "$jars"/*.jar | tr ' ' ':')" "$jars"/nibble*.jar "$jars/tests.jar" | tr ',' '\n' |
-  grep -v -e java.desktop -e java.management -e java.sql || true)
+  grep -v -e java.management -e java.sql || true)
 modules=$(printf '%s\n' $found java.base java.logging java.management jdk.unsupported jdk.incubator.vector jdk.zipfs | sort -u | paste -sd,)
 "$jdk/bin/jlink" --add-modules "$modules" --strip-debug --no-header-files --no-man-pages --compress zip-0 \
   --output "$all/java"
