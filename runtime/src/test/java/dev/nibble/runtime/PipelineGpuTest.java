@@ -181,7 +181,8 @@ class PipelineGpuTest {
     }
   }
 
-  /// Its encoder's products are of bfloat16: nearly equal pictures are a little farther apart.
+  /// Its encoder's products are of bfloat16: on an H100 nearly equal pictures are 2e-5 farther apart,
+  /// unlike ones 5e-4.
   @Test
   void picturesAreAsFarApartAsOnTheCpu() throws IOException {
     try (Pipeline gpu = Pipeline.open(MODEL, GPU)) {
@@ -192,7 +193,7 @@ class PipelineGpuTest {
         assertEquals(
             expected,
             gpu.perceptualDistance(first, second),
-            0.02 * expected + 2e-4,
+            1e-3 * expected + 5e-5,
             pair.toString());
         assertEquals(0, gpu.perceptualDistance(first, first));
       }

@@ -3,6 +3,7 @@ package dev.nibble.runtime.cuda;
 import dev.nibble.formats.DType;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.internal.simd.FloatReader;
+import dev.nibble.formats.quant.Fp8;
 import dev.nibble.formats.quant.Part;
 import dev.nibble.formats.quant.PartLayout;
 import dev.nibble.formats.quant.QuantizedTensor;
@@ -149,7 +150,7 @@ final class CudaWeights implements WeightStore {
   private CudaLinearWeight narrowed(String name, MemorySegment data, Shape shape) {
     long count = shape.elements();
     float[] some = new float[(int) Math.min(count, NARROWED_AT_ONCE)];
-    try (Arena host = Arena.ofConfined()) {
+    try (Arena host = Arena.ofShared()) { // the uploader's threads read it
       MemorySegment floats = host.allocate(DType.F32.byteSize(count), 64);
       for (long at = 0; at < count; at += some.length) {
         int length = (int) Math.min(some.length, count - at);
@@ -200,18 +201,35 @@ final class CudaWeights implements WeightStore {
   }
 
   private CudaLinearWeight quantized(String name, QuantizedTensor tensor, WeightFormat format) {
+    Map<Part, MemorySegment> parts = new EnumMap<>(tensor.parts());
+    if (tensor.scheme() instanceof Fp8 fp8) {
+      parts.computeIfPresent(Part.SCALE, (_, scales) -> widened(scales, fp8.scale()));
+    }
     Map<Part, Long> places = new EnumMap<>(Part.class);
     long bytes = 0;
-    for (var part : tensor.parts().entrySet()) {
+    for (var part : parts.entrySet()) {
       places.put(part.getKey(), bytes);
       bytes += Math.ceilDiv(part.getValue().byteSize(), ALIGNMENT) * ALIGNMENT;
     }
     DeviceBuffer buffer = allocate(name, bytes);
-    for (var part : tensor.parts().entrySet()) {
+    for (var part : parts.entrySet()) {
       queue.add(buffer.address() + places.getOrDefault(part.getKey(), 0L), part.getValue());
     }
-    long stored = tensor.parts().values().stream().mapToLong(MemorySegment::byteSize).sum();
+    long stored = parts.values().stream().mapToLong(MemorySegment::byteSize).sum();
     return weight(tensor.shape(), stored, format, argument(tensor, places, buffer.address()));
+  }
+
+  /// Scales in float32, as kernels read them.
+  private static MemorySegment widened(MemorySegment scales, DType dtype) {
+    if (dtype == DType.F32) {
+      return scales;
+    }
+    float[] values = new float[Math.toIntExact(scales.byteSize() / dtype.byteSize(1))];
+    FloatReader.of(dtype).read(scales, 0, values, values.length);
+    // Lives as long as the queue holds it.
+    MemorySegment wide = Arena.ofAuto().allocate(DType.F32.byteSize(values.length), 4);
+    MemorySegment.copy(values, 0, wide, FLOAT, 0, values.length);
+    return wide;
   }
 
   private static WeightArgument argument(
@@ -246,7 +264,7 @@ final class CudaWeights implements WeightStore {
           product);
     }
     Shape shape = tensor.shape();
-    try (Arena host = Arena.ofConfined()) {
+    try (Arena host = Arena.ofShared()) { // the uploader's threads read it
       MemorySegment numbers = host.allocate(product.byteSize(shape.elements()), 64);
       tensor.scheme().decoder(tensor).decode(0, shape.elements(), numbers, product);
       CudaLinearWeight weight = dense(name, numbers, product, shape);

@@ -1,6 +1,5 @@
 package dev.nibble.runtime.cuda;
 
-import dev.nibble.formats.DType;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.quant.AbsmaxInt8;
 import dev.nibble.formats.quant.AffineInt8;
@@ -45,7 +44,7 @@ enum WeightFormat {
       case AffineInt8 _ -> Optional.of(AFFINE8);
       case DynamicInt8 _ -> Optional.of(DYNAMIC8);
       case Fp8 fp8 ->
-          fp8.scaling() == Fp8.Scaling.TILE || fp8.scale() != DType.F32
+          fp8.scaling() == Fp8.Scaling.TILE
               ? Optional.empty()
               : Optional.of(fp8.type() == Fp8Type.E4M3 ? FP8_E4M3 : FP8_E5M2);
       case GroupedInt _, MicroFloat _, GgmlBlock _, SvdQuant _ -> Optional.empty();

@@ -111,6 +111,7 @@ class CudaShapesGpuTest {
     "16,2560,9728,int8",
     "1,3840,3840,fp8:row",
     "40,512,3840,fp8",
+    "64,512,3840,fp8:row:bf16",
     "17,2560,4096,affine8",
     "257,3072,3072,fp4",
     "4096,3840,64,nf4"
@@ -231,6 +232,7 @@ class CudaShapesGpuTest {
         "bnb8-dynamic:256",
         "fp8",
         "fp8:row",
+        "fp8:row:bf16",
         "fp8:plain",
         "fp8-e5m2"
       })
@@ -254,6 +256,27 @@ class CudaShapesGpuTest {
     try (WeightStore store = exact.newWeights("part")) {
       store.linear("w", weight);
       assertTrue(store.remarks().contains(name.split(":", -1)[0]), store.remarks());
+    }
+  }
+
+  /// Threads carry weights across together: also those numbers that exist for the time of a call.
+  @Test
+  void decodedNumbersCrossTogetherWithOtherWeights() {
+    int[] ids = {69, 0, 35};
+    float[] numbers = numbers(5, 70 * 512);
+    WeightSource other = TestWeights.quantized(numbers, QuantSchemes.parse("nf4"), 70, 512);
+    for (WeightSource last :
+        List.of(
+            TestWeights.quantized(numbers, QuantSchemes.parse("int4:g32:asym"), 70, 512),
+            TestWeights.dense(numbers, DType.F64, 70, 512))) {
+      Function<Side, Tensor> rows =
+          side -> {
+            for (int i = 0; i < 64; i++) {
+              side.weights().linear("other", other);
+            }
+            return side.ops().embedding(side.weights().linear("last", last), ids);
+          };
+      assertArrayEquals(run(cpu, rows), run(exact, rows));
     }
   }
 
