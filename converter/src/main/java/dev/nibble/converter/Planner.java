@@ -131,9 +131,7 @@ public final class Planner {
     Optional<String> configuration =
         target.directory()
             ? new DirectoryConfiguration(source, draft.model(), layers, shared)
-                .json(
-                    draft.request().computeDtype(),
-                    draft.calibration().map(CalibrationPlanner::inputs).orElse(Map.of()))
+                .json(draft.request().computeDtype(), draft.calibration())
             : Optional.empty();
     Optional<GgufPlanner> gguf =
         draft.request().writesGguf()
