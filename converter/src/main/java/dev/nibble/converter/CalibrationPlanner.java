@@ -16,6 +16,7 @@ import dev.nibble.formats.model.ModelFamily;
 import dev.nibble.formats.quant.ActivationType;
 import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.SvdQuant;
+import dev.nibble.formats.quant.storage.CompressedTensorsStorage;
 import dev.nibble.formats.quant.storage.GptqStorage;
 import dev.nibble.formats.quant.storage.NibbleStorage;
 import dev.nibble.formats.quant.storage.QuantStorage;
@@ -184,6 +185,16 @@ final class CalibrationPlanner {
   /// What the inputs of layers are rounded to, by module.
   Map<String, ActivationType> inputs() {
     return inputs;
+  }
+
+  /// Only one kind of output tells its readers to round inputs.
+  ///
+  /// @param storage of a directory with a configuration; empty for other outputs
+  void requireReaders(Optional<QuantStorage> storage) {
+    if (!inputs.isEmpty() && storage.filter(CompressedTensorsStorage.class::isInstance).isEmpty()) {
+      throw new ConversionException(
+          "--w8a8: only a directory of compressed-tensors, with a config.json, tells readers to round inputs: leave out --format, --svd and -o X.safetensors");
+    }
   }
 
   /// Decides where input scales go; gives the layers that keep theirs.

@@ -124,6 +124,9 @@ public final class Planner {
         target.directory() && !weights.isEmpty()
             ? Optional.of(storages.forDirectory(source.label(), weights))
             : Optional.empty();
+    draft
+        .calibration()
+        .ifPresent(planner -> planner.requireReaders(shared.filter(_ -> source.config().isPresent())));
     Function<Decision.Quantize, QuantStorage> storage =
         weight -> shared.orElseGet(() -> storages.forWeight(weight));
     // A GGUF file has ggml's types as they are, and one storage.
