@@ -13,6 +13,7 @@ import dev.nibble.formats.calibration.CalibrationStats;
 import dev.nibble.formats.calibration.CanonicalConfig;
 import dev.nibble.formats.calibration.InputStatistics;
 import dev.nibble.formats.model.ModelFamily;
+import dev.nibble.formats.model.ModelFamily.Dialect;
 import dev.nibble.formats.quant.ActivationType;
 import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.SvdQuant;
@@ -133,9 +134,7 @@ final class CalibrationPlanner {
   }
 
   private ConversionException another(String how) {
-    boolean renamed =
-        source.tensors().keySet().stream()
-            .noneMatch(name -> header.layers().containsKey(LayerDecisions.module(name)));
+    boolean renamed = family.dialect(source.tensors().keySet()) == Dialect.ORIGINAL;
     return new ConversionException(
         "%s: statistics of another model: %s %s: %s"
             .formatted(

@@ -87,7 +87,7 @@ public final class Planner {
     }
     Optional<ModelFamily> named = request.family().map(Planner::family);
     SkipRules rules = SkipRules.of(request);
-    PlanNotes notes = new PlanNotes();
+    PlanNotes notes = new PlanNotes(request.calibration().isPresent());
     PlanSource asStored =
         PlanSource.open(request.source(), request.config(), request.allowRequantize());
     asStored.quantizedBy().ifPresent(notes::requantized);

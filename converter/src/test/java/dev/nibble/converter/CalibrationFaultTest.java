@@ -14,7 +14,6 @@ import dev.nibble.formats.model.ModelFamily.Dialect;
 import dev.nibble.formats.quant.QuantSchemes;
 import java.io.IOException;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -113,7 +112,7 @@ class CalibrationFaultTest {
     Path missing = folder.resolve("missing.stats");
     IOException absent =
         assertThrows(
-            NoSuchFileException.class, () -> run(request(ZIMAGE, missing, Use.GPTQ).build()));
+            IOException.class, () -> run(request(ZIMAGE, missing, Use.GPTQ).build()));
     assertTrue(String.valueOf(absent.getMessage()).contains("missing.stats"));
     assertRefused(
         request(
@@ -154,7 +153,7 @@ class CalibrationFaultTest {
         new TestStatistics("transformer", "", INPUT::equals, true, 8);
     assertRefused(
         request(model, write(one, ZIMAGE), Use.GPTQ),
-        "'" + INPUT + "' is [192, 192] there and [192, 64] in");
+        "'" + INPUT + "' is 192x192 there and 192x64 in");
   }
 
   @Test
@@ -172,7 +171,7 @@ class CalibrationFaultTest {
     Path stats = copy();
     TestStatistics.poke(stats, INPUT, 3, 5, Float.NaN);
     assertRefused(
-        request(ZIMAGE, stats, Use.GPTQ), "own.stats", INPUT, "positive definite", "calibrate anew");
+        request(ZIMAGE, stats, Use.GPTQ), "own.stats", INPUT, "not finite", "calibrate anew");
     TestStatistics.poke(stats, INPUT, 3, 3, Float.NaN);
     assertRefused(request(ZIMAGE, stats, Use.GPTQ), "own.stats", INPUT + ".hessian", "finite");
     Files.delete(stats);
@@ -255,9 +254,9 @@ class CalibrationFaultTest {
     Path model = WideModel.write(Files.createDirectory(shared.resolve("n")).resolve("m"), ZIMAGE);
     Path weights = model.resolve("diffusion_pytorch_model.safetensors");
     pokeWeight(weights, "layers.2.feed_forward.w2.weight");
-    for (Use use : Use.values()) {
+    for (Use use : List.of(Use.GPTQ, Use.AWQ, Use.SMOOTH, Use.SVD)) {
       assertRefused(
-          request(model, all, use), "layers.2.feed_forward.w2.weight", "finite", "row 1, column 3");
+          request(model, all, use), "layers.2.feed_forward.w2", "finite", "repair the checkpoint");
     }
   }
 
@@ -275,6 +274,8 @@ class CalibrationFaultTest {
   @Test
   void layersWithoutStatisticsAreRoundedToNearest() throws IOException {
     Path stats = write(TestStatistics.ALL.without("feed_forward"), ZIMAGE);
+    assertRefused(
+        request(ZIMAGE, stats, Use.GPTQ).only(List.of("feed_forward")), "helps none of the layers");
     ConversionReport report = run(request(ZIMAGE, stats, Use.GPTQ).build());
     assertNoted(
         report.plan(), "rounded to nearest, for it has no statistics: ", "w1", "and 33 more");
@@ -283,9 +284,6 @@ class CalibrationFaultTest {
       boolean recorded = !tensor.plan().source().name().contains("feed_forward");
       assertEquals(quantized && recorded, tensor.calibration().isPresent());
     }
-    assertRefused(
-        request(ZIMAGE, stats, Use.GPTQ).only("feed_forward").output(folder.resolve("x.stats")),
-        "helps none of the layers");
   }
 
   private static void assertNoted(ConversionPlan plan, String... words) {
@@ -313,7 +311,7 @@ class CalibrationFaultTest {
   void ggufFilesHaveNoCalibratedCodes() throws IOException {
     assertRefused(
         request(ZIMAGE, all, Use.GPTQ)
-            .scheme(QuantSchemes.parse("q4_0"))
+            .scheme(QuantSchemes.parse("gguf:Q4_0"))
             .output(folder.resolve("out.gguf")),
         "--stats",
         "--imatrix");

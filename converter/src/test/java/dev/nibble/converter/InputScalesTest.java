@@ -1,6 +1,6 @@
 package dev.nibble.converter;
 
-import static dev.nibble.converter.EqualCheckpoints.assertEqualTrees;
+import static dev.nibble.converter.EqualCheckpoints.assertEqualTensors;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -275,7 +275,8 @@ class InputScalesTest {
         report.plan().tensors().stream()
             .filter(plan -> plan.scheme().equals("int8:g64+svd8"))
             .count());
-    assertTrue(error("out") < 0.03);
+    double error = error("out");
+    assertTrue(error < 0.03, "" + error);
   }
 
   @Test
@@ -285,7 +286,7 @@ class InputScalesTest {
         request("int8:g64", "cast")
             .calibration(scales(Scales.AWQ, false))
             .keptDtype(DType.BF16));
-    assertEqualTrees(folder.resolve("as-is"), folder.resolve("cast"));
+    assertEqualTensors(folder.resolve("as-is"), folder.resolve("cast"));
     // The numbers are the same in F32, so the scales are: rounded to BF16 only at the end.
     Path wide = WideModel.write(folder.resolve("wide"), ZIMAGE);
     String norm = "layers.0.attention_norm1.weight";
@@ -359,7 +360,10 @@ class InputScalesTest {
     assertTrue(kept.contains("layers.0.adaLN_modulation.0"), kept.toString());
     assertTrue(kept.contains("t_embedder.mlp.0"), kept.toString());
     assertEquals(smooth, !rescaled(report).isEmpty());
-    assertTrue(error("out") < 0.06, "" + error("out"));
+    run(request(scheme, "plain"));
+    double plain = error("plain");
+    double found = error("out");
+    assertTrue(found < 1.3 * plain, found + " against " + plain);
   }
 
   @ParameterizedTest

@@ -38,14 +38,15 @@ final class CalibratedEncoder implements WeightEncoder {
   ///
   /// @param quantizer chooses the codes of what the branch leaves
   /// @param branch scales the input, and takes its part of the weight; empty for neither
-  /// @param storesBranch whether the branch is stored with the weight
+  /// @param stored what of the branch is stored with the weight: all, or, where something before
+  ///   the layer absorbs its scale, all but that; empty where the scheme has none
   /// @param editor what becomes of the rows first, for the scales of later layers
   /// @param clip where the scaled weight is cut off before it is rounded
   /// @param output measures what becomes of the layer's output
   record Preparation(
       RowQuantizer quantizer,
       Optional<SvdBranch> branch,
-      boolean storesBranch,
+      Optional<SvdBranch> stored,
       RowEditor editor,
       Optional<ClipChoice> clip,
       OutputErrors output) {}
@@ -73,6 +74,9 @@ final class CalibratedEncoder implements WeightEncoder {
   @Override
   public void survey(long begin, long count, MemorySegment slice) {
     float[] values = read(begin, count, slice);
+    if (tellNonFinite(begin, values)) {
+      return;
+    }
     preparation.output().survey(Math.toIntExact(begin / columns), values.length / columns, values);
     toResidual(begin, values);
     grid.survey(begin / columns, values.length / columns, values);
@@ -142,9 +146,7 @@ final class CalibratedEncoder implements WeightEncoder {
   @Override
   public Map<Part, MemorySegment> finish() {
     Map<Part, MemorySegment> parts = new EnumMap<>(grid.finish());
-    if (preparation.storesBranch()) {
-      preparation.branch().ifPresent(branch -> parts.putAll(branch.parts(statistics)));
-    }
+    preparation.stored().ifPresent(branch -> parts.putAll(branch.parts(statistics)));
     return parts;
   }
 

@@ -1,6 +1,9 @@
 package dev.nibble.converter.internal;
 
+import static java.util.stream.Collectors.joining;
+
 import dev.nibble.converter.Calibration;
+import dev.nibble.converter.ConversionException;
 import dev.nibble.converter.ConversionPlan;
 import dev.nibble.converter.ScaleGroups;
 import dev.nibble.converter.TensorPlan;
@@ -10,6 +13,7 @@ import dev.nibble.converter.algorithm.ScaleChoice;
 import dev.nibble.converter.algorithm.ScalePlan;
 import dev.nibble.converter.algorithm.SearchOptions;
 import dev.nibble.converter.algorithm.Smoothing;
+import dev.nibble.formats.NibbleException;
 import dev.nibble.formats.OpenModel;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.calibration.CalibrationStats;
@@ -22,24 +26,32 @@ import dev.nibble.formats.quant.SvdBranch;
 import dev.nibble.formats.quant.SvdQuant;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// Input scales of an output's layers, and what absorbs them.
 final class InputScales {
   /// No scales.
-  static final InputScales NONE = new InputScales(Map.of(), Map.of());
+  static final InputScales NONE = new InputScales(Map.of(), Set.of(), Map.of());
 
   private static final String WEIGHT = ".weight";
 
   private final Map<String, float[]> scales;
+
+  /// Modules whose scale something before them absorbs.
+  private final Set<String> absorbed;
+
   private final Map<String, List<RowEdit>> edits;
 
-  private InputScales(Map<String, float[]> scales, Map<String, List<RowEdit>> edits) {
+  private InputScales(
+      Map<String, float[]> scales, Set<String> absorbed, Map<String, List<RowEdit>> edits) {
     this.scales = scales;
+    this.absorbed = absorbed;
     this.edits = edits;
   }
 
@@ -54,6 +66,7 @@ final class InputScales {
     }
     ModelFamily family = ModelFamilies.byId(plan.family()).orElse(ModelFamilies.unknown());
     Map<String, float[]> scales = new HashMap<>();
+    Set<String> absorbed = new HashSet<>();
     Map<String, List<RowEdit>> edits = new HashMap<>();
     for (ScalePlan.Group group :
         ScaleGroups.of(
@@ -76,20 +89,33 @@ final class InputScales {
                 residual(weight.quantScheme()),
                 group.inputs().get(i)));
       }
-      ScaleChoice choice = choose(method, layers, plan);
+      ScaleChoice choice = chosen(method, layers, plan);
       if (choice.helps()) {
         // Stored scales are numbers of BF16, and what absorbs them must divide by the same.
         float[] chosen =
             SvdBranch.rounded(
                 group.fold().map(fold -> fold.fitted(choice.scales())).orElse(choice.scales()));
         group.modules().forEach(module -> scales.put(module, chosen));
+        if (group.fold().isPresent()) {
+          absorbed.addAll(group.modules());
+        }
         group.fold().stream()
             .flatMap(fold -> fold.edits(chosen, shapes.keySet()).stream())
             .forEach(
                 edit -> edits.computeIfAbsent(edit.tensor(), _ -> new ArrayList<>()).add(edit));
       }
     }
-    return new InputScales(scales, edits);
+    return new InputScales(scales, absorbed, edits);
+  }
+
+  private static ScaleChoice chosen(
+      Calibration.Scales method, List<CalibratedLayer> layers, ConversionPlan plan) {
+    try {
+      return choose(method, layers, plan);
+    } catch (NibbleException e) {
+      String modules = layers.stream().map(CalibratedLayer::module).collect(joining("', '"));
+      throw new ConversionException("layer '" + modules + "': " + e.getMessage(), e);
+    }
   }
 
   private static ScaleChoice choose(
@@ -138,6 +164,11 @@ final class InputScales {
   /// What the input of a layer is divided by, `[in]`; not to be changed.
   Optional<float[]> of(String module) {
     return Optional.ofNullable(scales.get(module));
+  }
+
+  /// Whether a layer's scale is absorbed, so that its input comes scaled.
+  boolean isAbsorbed(String module) {
+    return absorbed.contains(module);
   }
 
   /// What becomes of the rows of a tensor.
