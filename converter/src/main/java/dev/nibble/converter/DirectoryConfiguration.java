@@ -19,8 +19,8 @@ import dev.nibble.formats.quant.storage.NibbleStorage;
 import dev.nibble.formats.quant.storage.PlainStorage;
 import dev.nibble.formats.quant.storage.QuantStorage;
 import java.util.LinkedHashMap;
-import java.util.Map;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
 

@@ -38,15 +38,13 @@ record EightBitInputs(Layers layers, SequencedMap<String, ActivationType> inputs
       ModelFamily family,
       ConversionRequest request,
       boolean smooths) {
-    SearchOptions options =
-        new SearchOptions(SearchOptions.DEFAULT.maxRows(), request.threads());
+    SearchOptions options = new SearchOptions(SearchOptions.DEFAULT.maxRows(), request.threads());
     Map<String, List<Decision.Quantize>> groups = new LinkedHashMap<>();
     for (Decision.Quantize weight : layers.quantized()) {
       stats
           .of(module(weight))
           .ifPresent(
-              input ->
-                  groups.computeIfAbsent(input.name(), _ -> new ArrayList<>()).add(weight));
+              input -> groups.computeIfAbsent(input.name(), _ -> new ArrayList<>()).add(weight));
     }
     Map<String, Sensitivity> found = new LinkedHashMap<>();
     for (List<Decision.Quantize> group : groups.values()) {

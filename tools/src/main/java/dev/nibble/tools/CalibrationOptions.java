@@ -107,8 +107,7 @@ final class CalibrationOptions {
           "%s needs --stats FILE, which nibble calibrate PIPELINE --prompts FILE -o FILE.safetensors records"
               .formatted(first()));
     }
-    boolean detail =
-        actOrder.isPresent() || staticGroups.isPresent() || searchScales.isPresent();
+    boolean detail = actOrder.isPresent() || staticGroups.isPresent() || searchScales.isPresent();
     if (!gptq && (detail || damp.isPresent())) {
       throw wrong(
           "--damp, --[no-]act-order, --[no-]static-groups and --[no-]search-scales belong to --gptq");

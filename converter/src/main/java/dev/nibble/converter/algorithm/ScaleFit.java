@@ -2,8 +2,8 @@ package dev.nibble.converter.algorithm;
 
 import dev.nibble.formats.quant.GridEncoder;
 
-/// Fits the grid of a group to its values: as the scheme does, or with the extremes pulled in as far
-/// as the squared error of rounding to nearest becomes least (GPTQModel's `mse`; what AWQ calls
+/// Fits the grid of a group to its values: as the scheme does, or with the extremes pulled in as
+/// far as the squared error of rounding to nearest becomes least (GPTQModel's `mse`; what AWQ calls
 /// clipping, without looking at inputs). For one thread.
 final class ScaleFit {
   /// Extremes tried: all of them, 0.98 of them, to 0.74; a little beyond them too, since the outer

@@ -38,8 +38,7 @@ final class CalibratedEncoder implements WeightEncoder {
   ///
   /// @param quantizer chooses the codes of what the branch leaves
   /// @param branch scales the input, and takes its part of the weight; empty for neither
-  /// @param stored what of the branch is stored with the weight: all, or, where something before
-  ///   the layer absorbs its scale, all but that; empty where the scheme has none
+  /// @param stored what is stored of the branch with the weight
   /// @param editor what becomes of the rows first, for the scales of later layers
   /// @param clip where the scaled weight is cut off before it is rounded
   /// @param output measures what becomes of the layer's output

@@ -52,11 +52,7 @@ final class Calibrator implements AutoCloseable {
   private record Key(String input, int scale) {}
 
   private Calibrator(
-      Calibration wish,
-      CalibrationFile stats,
-      InputScales scales,
-      OpenModel source,
-      int threads) {
+      Calibration wish, CalibrationFile stats, InputScales scales, OpenModel source, int threads) {
     this.wish = wish;
     this.stats = stats;
     this.scales = scales;
@@ -113,7 +109,6 @@ final class Calibrator implements AutoCloseable {
   private Prepared prepareOne(TensorPlan.Quantize plan, Calibrated how, SegmentAllocator memory) {
     InputStatistics input = stats.of(how.module()).orElseThrow();
     Shape shape = plan.source().shape();
-    boolean stored = plan.quantScheme() instanceof SvdQuant;
     QuantScheme scheme = residual(plan);
     Optional<float[]> scale = scales.of(how.module());
     Optional<SvdBranch> branch = branch(plan, input, scale);
@@ -127,9 +122,10 @@ final class Calibrator implements AutoCloseable {
             Math.toIntExact(shape.dim(0)));
     CalibratedEncoder encoder =
         new CalibratedEncoder(
-            new Preparation(quantizer,
+            new Preparation(
+                quantizer,
                 branch,
-                stored,
+                stored(plan, how, branch),
                 scales.editor(plan.source().name()),
                 clip(plan, how, input, scale),
                 errors),
@@ -169,13 +165,26 @@ final class Calibrator implements AutoCloseable {
     return Optional.of(SvdBranch.of(shape, scales, found.up(), found.down()));
   }
 
+  /// What is stored of a branch: not the scale where something before the layer has absorbed it.
+  private Optional<SvdBranch> stored(
+      TensorPlan.Quantize plan, Calibrated how, Optional<SvdBranch> branch) {
+    if (!(plan.quantScheme() instanceof SvdQuant)) {
+      return Optional.empty();
+    }
+    return scales.isAbsorbed(how.module())
+        ? branch.map(found ->
+            SvdBranch.of(
+                plan.source().shape(), ones(found.inputScale().length), found.up(), found.down()))
+        : branch;
+  }
+
   private WeightRows rows(TensorPlan.Quantize plan) {
     return new EditedRows(
         new SourceRows(source, plan.source()), scales.editor(plan.source().name()));
   }
 
-  /// AWQ's limits of a weight's groups, where nothing else looks for such: GPTQ searches its scales,
-  /// and a branch takes what is large.
+  /// AWQ's limits of a weight's groups, where nothing else looks for such: GPTQ searches its
+  /// scales, and a branch takes what is large.
   private Optional<ClipChoice> clip(
       TensorPlan.Quantize plan, Calibrated how, InputStatistics input, Optional<float[]> scale) {
     boolean plain =

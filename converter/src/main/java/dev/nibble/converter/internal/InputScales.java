@@ -37,22 +37,20 @@ import org.jspecify.annotations.Nullable;
 /// Input scales of an output's layers, and what absorbs them.
 final class InputScales {
   /// No scales.
-  static final InputScales NONE = new InputScales(Map.of(), Set.of(), Map.of());
+  static final InputScales NONE = new InputScales(Map.of(), Map.of(), Set.of());
 
   private static final String WEIGHT = ".weight";
 
   private final Map<String, float[]> scales;
-
-  /// Modules whose scale something before them absorbs.
+  private final Map<String, List<RowEdit>> edits;
   private final Set<String> absorbed;
 
-  private final Map<String, List<RowEdit>> edits;
-
+  /// @param absorbed layers whose scale something before them has absorbed
   private InputScales(
-      Map<String, float[]> scales, Set<String> absorbed, Map<String, List<RowEdit>> edits) {
+      Map<String, float[]> scales, Map<String, List<RowEdit>> edits, Set<String> absorbed) {
     this.scales = scales;
-    this.absorbed = absorbed;
     this.edits = edits;
+    this.absorbed = absorbed;
   }
 
   /// Searches the scales of all layers.
@@ -66,8 +64,8 @@ final class InputScales {
     }
     ModelFamily family = ModelFamilies.byId(plan.family()).orElse(ModelFamilies.unknown());
     Map<String, float[]> scales = new HashMap<>();
-    Set<String> absorbed = new HashSet<>();
     Map<String, List<RowEdit>> edits = new HashMap<>();
+    Set<String> absorbed = new HashSet<>();
     for (ScalePlan.Group group :
         ScaleGroups.of(
             stats,
@@ -105,7 +103,7 @@ final class InputScales {
                 edit -> edits.computeIfAbsent(edit.tensor(), _ -> new ArrayList<>()).add(edit));
       }
     }
-    return new InputScales(scales, absorbed, edits);
+    return new InputScales(scales, edits, absorbed);
   }
 
   private static ScaleChoice chosen(
@@ -166,7 +164,7 @@ final class InputScales {
     return Optional.ofNullable(scales.get(module));
   }
 
-  /// Whether a layer's scale is absorbed, so that its input comes scaled.
+  /// Whether a layer gets its input divided already.
   boolean isAbsorbed(String module) {
     return absorbed.contains(module);
   }

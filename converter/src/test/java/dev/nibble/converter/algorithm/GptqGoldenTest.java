@@ -76,7 +76,8 @@ class GptqGoldenTest {
               halves(tensor(source, "calibration")),
               IN,
               Optional.of(tensor(source, "hessian_f32")));
-      GptqOptions options = new GptqOptions(0.01, key.contains("actorder"), key.endsWith("static"), false);
+      GptqOptions options =
+          new GptqOptions(0.01, key.contains("actorder"), key.endsWith("static"), false);
       GroupedInt scheme = new GroupedInt(4, 128, key.startsWith("sym"), DType.F32);
       Gptq gptq = new Gptq(GptqFactor.of(input, Optional.empty(), options, 2));
       Quantized ours = Quantized.of(weight, OUT, scheme, gptq, 100);

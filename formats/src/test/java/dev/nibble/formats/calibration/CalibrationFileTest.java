@@ -123,7 +123,15 @@ class CalibrationFileTest {
     layers.put("a.k", new CalibratedLayer("a.q", 3, 2));
     CalibrationHeader header =
         new CalibrationHeader(
-            "transformer", "{\"dim\":2}", layers, 4, 20, Long.MIN_VALUE, 0.25, "step-squared", "nibble 9");
+            "transformer",
+            "{\"dim\":2}",
+            layers,
+            4,
+            20,
+            Long.MIN_VALUE,
+            0.25,
+            "step-squared",
+            "nibble 9");
     Path file = folder.resolve("s.safetensors");
     try (CalibrationWriter writer =
             CalibrationWriter.create(

@@ -101,8 +101,7 @@ final class RecordedInput {
     int rows = x.elements() / features;
     Tensor plain = x.reshape(rows, features);
     try (Region _ = ops.region()) {
-      Tensor matrix =
-          weight == 1 ? plain : ops.affine(plain, (float) Math.sqrt(weight), 0);
+      Tensor matrix = weight == 1 ? plain : ops.affine(plain, (float) Math.sqrt(weight), 0);
       if (vectors) {
         sample.add(count, matrix, ops);
         addSums(matrix, ops);

@@ -6,8 +6,9 @@ import java.util.Locale;
 /// How much the rows of each denoising step count: every row x of a step of weight w is recorded as
 /// `sqrt(w) · x`. Weights are 1 in the mean.
 public enum StepWeights {
-  /// By `(sigma[i] - sigma[i + 1])²`: what an error of the velocity in that step adds to the squared
-  /// error of the latents. The last steps, whose errors no later step mends, are the longest.
+  /// By `(sigma[i] - sigma[i + 1])²`: what an error of the velocity in that step adds to the
+  /// squared error of the latents. The last steps, whose errors no later step mends, are the
+  /// longest.
   STEP_SQUARED {
     @Override
     float[] of(float[] sigmas) {

@@ -25,7 +25,8 @@ import org.junit.jupiter.api.io.TempDir;
 @RequiresGpu
 class StatisticsRunGpuTest {
   private static final StatisticsRequest REQUEST =
-      new StatisticsRequest(List.of("red apple", "rocket"), 7, 4, 1, 64, 64, StepWeights.UNIFORM, "test");
+      new StatisticsRequest(
+          List.of("red apple", "rocket"), 7, 4, 1, 64, 64, StepWeights.UNIFORM, "test");
   private static final TestRun GPU =
       TestRun.PLAIN.with(PipelineOptions.defaults().withDevice(new ComputeDevice.Cuda(0)));
 

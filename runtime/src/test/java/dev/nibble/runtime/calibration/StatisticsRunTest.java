@@ -37,7 +37,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// nothing but the request decides a bit of them.
 class StatisticsRunTest {
   private static final StatisticsRequest REQUEST =
-      new StatisticsRequest(List.of("red apple", "rocket", "pizza"), 7, 2, 0, 64, 64, StepWeights.UNIFORM, "test");
+      new StatisticsRequest(
+          List.of("red apple", "rocket", "pizza"), 7, 2, 0, 64, 64, StepWeights.UNIFORM, "test");
 
   /// Fits the widest Hessian's least slice, and makes six passes of the whole.
   private static final long LITTLE_MEMORY = 4 << 20;
@@ -60,7 +61,8 @@ class StatisticsRunTest {
   @CsvSource({"0", "1.5"})
   void equalsWhatTheInputsThemselvesAddUpTo(double guidance) throws IOException {
     StatisticsRequest request =
-        new StatisticsRequest(List.of("cat face"), 3, 2, guidance, 64, 64, StepWeights.UNIFORM, "test");
+        new StatisticsRequest(
+            List.of("cat face"), 3, 2, guidance, 64, 64, StepWeights.UNIFORM, "test");
     Path file = folder.resolve("s.safetensors");
     StatisticsSummary summary = TestRun.PLAIN.record(file, request);
     InputProbe probe = new InputProbe();
@@ -205,9 +207,11 @@ class StatisticsRunTest {
   void anotherRunsStateIsRefused() throws IOException {
     Path file = folder.resolve("s.safetensors");
     interrupt(file, TestRun.PLAIN.stoppedAfter(1));
-    StatisticsRequest other = new StatisticsRequest(REQUEST.prompts(), 7, 3, 0, 64, 64, StepWeights.UNIFORM, "test");
+    StatisticsRequest other =
+        new StatisticsRequest(REQUEST.prompts(), 7, 3, 0, 64, 64, StepWeights.UNIFORM, "test");
     refused(file, other, "(steps 2, now 3)");
-    StatisticsRequest fewer = new StatisticsRequest(List.of("red apple"), 7, 2, 0, 64, 64, StepWeights.UNIFORM, "test");
+    StatisticsRequest fewer =
+        new StatisticsRequest(List.of("red apple"), 7, 2, 0, 64, 64, StepWeights.UNIFORM, "test");
     refused(file, fewer, "(prompts ");
     StatisticsRun.drop(StatisticsRun.folder(file));
     TestRun.PLAIN.record(file, fewer);

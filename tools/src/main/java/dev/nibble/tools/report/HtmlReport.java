@@ -1,5 +1,6 @@
 package dev.nibble.tools.report;
 
+import dev.nibble.converter.CalibrationResult;
 import dev.nibble.converter.ConversionPlan;
 import dev.nibble.converter.ConversionReport;
 import dev.nibble.converter.ConversionReport.TensorResult;
@@ -9,6 +10,7 @@ import java.nio.file.Path;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /// The page that `--report` writes: one file with everything in it, no scripts, light and dark.
 public final class HtmlReport {
@@ -39,6 +41,7 @@ public final class HtmlReport {
     html.chart();
     html.sizes();
     html.worst();
+    html.outputs();
     html.tensors();
     html.options(arguments, version);
     html.add(HtmlPage.END);
@@ -185,6 +188,32 @@ public final class HtmlReport {
 
   private static double relativePercent(TensorResult result) {
     return 100 * result.error().map(error -> error.relative()).orElse(0.0);
+  }
+
+  private void outputs() {
+    Optional<CalibrationTotals> calibration = CalibrationTotals.of(report);
+    if (calibration.isEmpty()) {
+      return;
+    }
+    add("<section><h2>What calibration did for the outputs of layers</h2>");
+    add("<p class=\"hint\">%s</p>", Html.escape(calibration.get().errors()));
+    calibration
+        .get()
+        .damping()
+        .ifPresent(note -> add("<p class=\"hint\">%s</p>", Html.escape(note)));
+    add("<table><thead><tr><th>layer</th><th class=\"n\">rounded to nearest</th>");
+    add("<th class=\"n\">as written</th><th class=\"n\">ratio</th></tr></thead><tbody>");
+    for (TensorResult result : calibration.get().layers()) {
+      CalibrationResult outputs = result.calibration().orElseThrow();
+      add(
+          "<tr><td class=\"name\">%s</td><td class=\"n\">%.3f %%</td><td class=\"n\">%.3f %%</td><td"
+              + " class=\"n\">%.2f</td></tr>",
+          Html.name(result.plan().source().name()),
+          100 * outputs.nearest(),
+          100 * outputs.calibrated(),
+          outputs.nearest() == 0 ? 1 : outputs.calibrated() / outputs.nearest());
+    }
+    add("</tbody></table></section>");
   }
 
   private void tensors() {

@@ -6,6 +6,7 @@ import dev.nibble.formats.Text;
 import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 
 /// Prints what a conversion did: the summary table, and every tensor where that was asked for.
 public final class SummaryPrinter {
@@ -29,6 +30,8 @@ public final class SummaryPrinter {
       facts.row("bits per weight", Html.format("%.2f", totals.bitsPerWeight()));
       totals.meanSnr().ifPresent(snr -> facts.row("mean SNR", meanSnr(snr, report)));
     }
+    Optional<CalibrationTotals> calibration = CalibrationTotals.of(report);
+    calibration.ifPresent(layers -> facts.row("output error", layers.errors()));
     facts.row(
         "time",
         Html.format("%.2f s, %.2f GB/s of source", totals.seconds(), totals.gigabytesPerSecond()));
@@ -37,6 +40,7 @@ public final class SummaryPrinter {
         shown(report.plan().target())
             + (report.plan().directory() ? "/" : "")
             + Html.format(" (%s)", ByteSize.human(report.bytesWritten())));
+    calibration.flatMap(CalibrationTotals::damping).ifPresent(note -> facts.row("note", note));
     report.plan().notes().forEach(note -> facts.row("note", note));
     facts.print(out, 0);
     out.flush();
