@@ -87,7 +87,7 @@ public final class Planner {
     }
     Optional<ModelFamily> named = request.family().map(Planner::family);
     SkipRules rules = SkipRules.of(request);
-    PlanNotes notes = new PlanNotes();
+    PlanNotes notes = new PlanNotes(request.calibration().isPresent());
     PlanSource asStored =
         PlanSource.open(request.source(), request.config(), request.allowRequantize());
     asStored.quantizedBy().ifPresent(notes::requantized);
@@ -124,6 +124,9 @@ public final class Planner {
         target.directory() && !weights.isEmpty()
             ? Optional.of(storages.forDirectory(source.label(), weights))
             : Optional.empty();
+    draft
+        .calibration()
+        .ifPresent(planner -> planner.requireReaders(shared.filter(_ -> source.config().isPresent())));
     Function<Decision.Quantize, QuantStorage> storage =
         weight -> shared.orElseGet(() -> storages.forWeight(weight));
     // A GGUF file has ggml's types as they are, and one storage.
@@ -131,9 +134,7 @@ public final class Planner {
     Optional<String> configuration =
         target.directory()
             ? new DirectoryConfiguration(source, draft.model(), layers, shared)
-                .json(
-                    draft.request().computeDtype(),
-                    draft.calibration().map(CalibrationPlanner::inputs).orElse(Map.of()))
+                .json(draft.request().computeDtype(), draft.calibration())
             : Optional.empty();
     Optional<GgufPlanner> gguf =
         draft.request().writesGguf()
