@@ -115,7 +115,8 @@ class QuantizeStatsTest {
     Collections.addAll(words, (Object[]) options.split(" ", -1));
     CommandRun run = CommandRun.of(words.toArray());
     assertEquals(0, run.code(), run.err());
-    assertTrue(Files.isRegularFile(folder.resolve(name).resolve("config.json")), names().toString());
+    assertTrue(
+        Files.isRegularFile(folder.resolve(name).resolve("config.json")), names().toString());
   }
 
   @Test
