@@ -283,15 +283,24 @@ final class CalibrationPlanner {
         return true;
       }
     }
-    leave(scheme.id() + " has no whole blocks in its rows", module);
+    leave(noGrid(scheme), module);
     return false;
   }
 
-  private void leave(String reason, String module) {
-    List<String> modules = left.computeIfAbsent(reason, _ -> new ArrayList<>());
-    if (!modules.contains(module)) {
-      modules.add(module);
+  private static String noGrid(QuantScheme scheme) {
+    try (Arena arena = Arena.ofConfined()) {
+      return scheme.grid(Shape.of(4096, 4096), arena).isPresent()
+          ? scheme.id() + " has no whole blocks in its rows"
+          : scheme.id()
+              + " has no grid to choose codes on (nf4, fp4, int8, absmax8, affine8, int4 have)";
     }
+  }
+
+  private void leave(String reason, String module) {
+    if (left.values().stream().anyMatch(modules -> modules.contains(module))) {
+      return; // told already, perhaps of the scheme before its storage adapted it
+    }
+    left.computeIfAbsent(reason, _ -> new ArrayList<>()).add(module);
   }
 
   /// What the user should know, once all weights have been asked for.
