@@ -9,12 +9,15 @@ import dev.nibble.formats.Text;
 import dev.nibble.formats.calibration.CalibratedLayer;
 import dev.nibble.formats.calibration.CalibrationFile;
 import dev.nibble.formats.calibration.CalibrationHeader;
+import dev.nibble.formats.calibration.CalibrationStats;
 import dev.nibble.formats.calibration.CanonicalConfig;
+import dev.nibble.formats.calibration.InputStatistics;
 import dev.nibble.formats.model.ModelFamily;
+import dev.nibble.formats.model.ModelFamily.Dialect;
 import dev.nibble.formats.quant.ActivationType;
-import dev.nibble.formats.quant.GroupedInt;
 import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.SvdQuant;
+import dev.nibble.formats.quant.storage.CompressedTensorsStorage;
 import dev.nibble.formats.quant.storage.GptqStorage;
 import dev.nibble.formats.quant.storage.NibbleStorage;
 import dev.nibble.formats.quant.storage.QuantStorage;
@@ -73,6 +76,10 @@ final class CalibrationPlanner {
   static CalibrationPlanner open(
       Calibration wish, ConversionRequest request, PlanSource source, ModelFamily family)
       throws IOException {
+    if (request.writesGguf()) {
+      throw new ConversionException(
+          "--stats: ggml's types have no calibrated codes: leave it out, or take --imatrix FILE");
+    }
     if (request.allowNonFinite()) {
       throw new ConversionException(
           "--allow-non-finite: weights with NaN or infinity can't be calibrated: leave out --stats");
@@ -81,6 +88,7 @@ final class CalibrationPlanner {
       CalibrationPlanner planner =
           new CalibrationPlanner(wish, request, source, family, file.header());
       planner.requireSameModel();
+      planner.requireEnough(file);
       return planner;
     }
   }
@@ -104,10 +112,29 @@ final class CalibrationPlanner {
     }
   }
 
+  /// What an algorithm needs may have been left out to save room.
+  private void requireEnough(CalibrationStats stats) {
+    for (InputStatistics input : stats.inputs()) {
+      boolean sampled = input.sampleRows() > 0;
+      if (wish.gptq().isPresent() && input.hessian().isEmpty()) {
+        throw lacking(input, "Hessian, which --gptq needs: record it without --no-hessian");
+      }
+      if (wish.eightBitInputs() && !sampled) {
+        throw lacking(input, "sample, which --w8a8 needs: record it without --samples 0");
+      }
+      if (wish.scales().isPresent() && !sampled && input.hessian().isEmpty()) {
+        throw lacking(input, "Hessian and no sample, and input scales need one: record either");
+      }
+    }
+  }
+
+  private ConversionException lacking(InputStatistics input, String what) {
+    return new ConversionException(
+        "%s: input '%s' has no %s".formatted(wish.stats(), Text.printable(input.name()), what));
+  }
+
   private ConversionException another(String how) {
-    boolean renamed =
-        source.tensors().keySet().stream()
-            .noneMatch(name -> header.layers().containsKey(LayerDecisions.module(name)));
+    boolean renamed = family.dialect(source.tensors().keySet()) == Dialect.ORIGINAL;
     return new ConversionException(
         "%s: statistics of another model: %s %s: %s"
             .formatted(
@@ -157,6 +184,16 @@ final class CalibrationPlanner {
   /// What the inputs of layers are rounded to, by module.
   Map<String, ActivationType> inputs() {
     return inputs;
+  }
+
+  /// Only one kind of output tells its readers to round inputs.
+  ///
+  /// @param storage of a directory with a configuration; empty for other outputs
+  void requireReaders(Optional<QuantStorage> storage) {
+    if (!inputs.isEmpty() && storage.filter(CompressedTensorsStorage.class::isInstance).isEmpty()) {
+      throw new ConversionException(
+          "--w8a8: only a directory of compressed-tensors, with a config.json, tells readers to round inputs: leave out --format, --svd and -o X.safetensors");
+    }
   }
 
   /// Decides where input scales go; gives the layers that keep theirs.
@@ -213,11 +250,17 @@ final class CalibrationPlanner {
     if (!wish.needsGrid() || !helps(weight)) {
       return Optional.empty();
     }
-    boolean ordered = storage instanceof GptqStorage && weight.scheme() instanceof GroupedInt;
     return Optional.of(
         new Calibrated(
             LayerDecisions.module(weight.tensor().name()),
-            wish.gptq().map(options -> ordered ? options : inPlace(options))));
+            wish.gptq()
+                .map(options -> storage instanceof GptqStorage ? options : inPlace(options))));
+  }
+
+  /// Whether groups of inputs follow the order in which GPTQ rounds them, in this storage.
+  boolean ordersGroups(QuantStorage storage) {
+    return storage instanceof GptqStorage
+        && wish.gptq().filter(options -> options.actOrder() && !options.staticGroups()).isPresent();
   }
 
   /// Where no index of groups is stored, each column stays in the group of its place.
@@ -240,15 +283,24 @@ final class CalibrationPlanner {
         return true;
       }
     }
-    leave(scheme.id() + " has no whole blocks in its rows", module);
+    leave(noGrid(scheme), module);
     return false;
   }
 
-  private void leave(String reason, String module) {
-    List<String> modules = left.computeIfAbsent(reason, _ -> new ArrayList<>());
-    if (!modules.contains(module)) {
-      modules.add(module);
+  private static String noGrid(QuantScheme scheme) {
+    try (Arena arena = Arena.ofConfined()) {
+      return scheme.grid(Shape.of(4096, 4096), arena).isPresent()
+          ? scheme.id() + " has no whole blocks in its rows"
+          : scheme.id()
+              + " has no grid to choose codes on (nf4, fp4, int8, absmax8, affine8, int4 have)";
     }
+  }
+
+  private void leave(String reason, String module) {
+    if (left.values().stream().anyMatch(modules -> modules.contains(module))) {
+      return; // told already, perhaps of the scheme before its storage adapted it
+    }
+    left.computeIfAbsent(reason, _ -> new ArrayList<>()).add(module);
   }
 
   /// What the user should know, once all weights have been asked for.

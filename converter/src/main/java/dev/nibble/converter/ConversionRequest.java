@@ -105,8 +105,13 @@ public record ConversionRequest(
   /// @param part the directory of a component
   /// @param place where its output goes: a directory
   /// @param format how its weights are stored
+  /// @param statistics if they are of this part
   ConversionRequest forPart(
-      Path part, Path place, List<SchemeRule> rules, Optional<QuantStorage> format) {
+      Path part,
+      Path place,
+      List<SchemeRule> rules,
+      Optional<QuantStorage> format,
+      Optional<Calibration> statistics) {
     return new ConversionRequest(
         part,
         Optional.empty(),
@@ -115,7 +120,7 @@ public record ConversionRequest(
         rules,
         gguf,
         imatrix,
-        calibration,
+        statistics,
         format,
         skip,
         only,

@@ -44,9 +44,9 @@ final class DirectoryConfiguration {
 
   /// The source's configuration with the quantization in it; empty if the source has none.
   ///
+  /// @param calibration of the layers, if they are calibrated
   /// @throws ConversionException if a loader would read a layer otherwise than it is planned
-  /// @param inputs what the inputs of layers are rounded to, by module
-  Optional<String> json(Optional<DType> computeDtype, Map<String, ActivationType> inputs) {
+  Optional<String> json(Optional<DType> computeDtype, Optional<CalibrationPlanner> calibration) {
     if (source.config().isEmpty()) {
       return Optional.empty();
     }
@@ -65,7 +65,12 @@ final class DirectoryConfiguration {
         QuantizationConfig.merge(
             source.config().get().json(),
             QuantizationConfig.of(
-                storage.get(), modules, spelled(inputs, check), check.skipList(), computeDtype)));
+                storage.get(),
+                modules,
+                spelled(calibration.map(CalibrationPlanner::inputs).orElse(Map.of()), check),
+                calibration.filter(planner -> planner.ordersGroups(storage.get())).isPresent(),
+                check.skipList(),
+                computeDtype)));
   }
 
   private static Map<String, ActivationType> spelled(

@@ -1,7 +1,11 @@
 package dev.nibble.converter;
 
+import static java.util.stream.Collectors.joining;
+
 import dev.nibble.converter.ConversionRequest.OutputForm;
 import dev.nibble.converter.internal.OutputRules;
+import dev.nibble.formats.Text;
+import dev.nibble.formats.calibration.CalibrationFile;
 import dev.nibble.formats.diffusers.ModelDirectory;
 import dev.nibble.formats.io.JsonFile;
 import dev.nibble.formats.model.ModelFamily.Dialect;
@@ -34,11 +38,15 @@ public final class PipelinePlanner {
   private final List<String> modules = new ArrayList<>();
   private final List<String> notes = new ArrayList<>();
 
-  private PipelinePlanner(PipelineRequest request, ModelDirectory.Pipeline pipeline, Path target) {
+  private final Optional<String> calibrated;
+
+  private PipelinePlanner(PipelineRequest request, ModelDirectory.Pipeline pipeline, Path target)
+      throws IOException {
     this.request = request;
     this.pipeline = pipeline;
     this.target = target;
     this.files = new PipelineFiles(pipeline.path());
+    this.calibrated = calibrated(request);
   }
 
   /// Whether a path is a pipeline's directory.
@@ -108,7 +116,8 @@ public final class PipelinePlanner {
             .or(() -> request.components().values().stream().flatMap(Optional::stream).findFirst())
             .map(QuantScheme::id)
             .orElse("copy");
-    return id.replaceAll("[^A-Za-z0-9._-]", "-");
+    String label = request.each().calibration().map(how -> "-" + how.label()).orElse("");
+    return (id + label).replaceAll("[^A-Za-z0-9._-]", "-");
   }
 
   private PipelinePlan plan() throws IOException {
@@ -128,11 +137,50 @@ public final class PipelinePlanner {
               + ": no layer of any component would be quantized: relax --skip and --only, or name"
               + " the components with --component NAME=SCHEME");
     }
+    noteStatistics(pipeline.components().stream().map(PipelinePlanner::name).toList());
     noteStrangers();
     noteLoader();
     requireFree();
     return new PipelinePlan(
         request, plans, kept, files.files(), files.bytes(), target, rules.matches(linears), notes);
+  }
+
+  /// The component that the statistics are of, if there are any.
+  private static Optional<String> calibrated(PipelineRequest request) throws IOException {
+    if (request.each().calibration().isEmpty()) {
+      return Optional.empty();
+    }
+    try (CalibrationFile file = CalibrationFile.open(request.each().calibration().get().stats())) {
+      return Optional.of(file.header().component());
+    }
+  }
+
+  /// Statistics are of one component; the others are rounded to nearest.
+  private Optional<Calibration> statistics(String component) {
+    return calibrated.filter(component::equals).flatMap(_ -> request.each().calibration());
+  }
+
+  private void noteStatistics(List<String> components) {
+    if (calibrated.isEmpty()) {
+      return;
+    }
+    Path stats = request.each().calibration().orElseThrow().stats();
+    String name = calibrated.get();
+    if (!plans.containsKey(name)) {
+      throw new ConversionException(
+          "%s: is of component '%s', which %s: name a component's directory, or leave out --stats"
+              .formatted(
+                  stats,
+                  Text.printable(name),
+                  components.contains(name)
+                      ? "is not quantized"
+                      : pipeline.path() + " does not have"));
+    }
+    String others =
+        plans.keySet().stream().filter(other -> !other.equals(name)).collect(joining(", "));
+    if (!others.isEmpty()) {
+      notes.add("rounded to nearest, for statistics are of %s: %s".formatted(name, others));
+    }
   }
 
   private void requireComponents() {
@@ -161,7 +209,10 @@ public final class PipelinePlanner {
           Optional.ofNullable(request.storages().get(name)).or(request.each()::storage);
       Planner.Part part =
           new Planner()
-              .planPart(request.each().forPart(component, target.resolve(name), rules, storage));
+              .planPart(
+                  request
+                      .each()
+                      .forPart(component, target.resolve(name), rules, storage, statistics(name)));
       linears.addAll(part.linears());
       modules.addAll(part.modules());
       if (part.plan().isPresent()) {

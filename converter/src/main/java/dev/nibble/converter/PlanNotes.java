@@ -25,7 +25,13 @@ final class PlanNotes {
   /// How the line begins that says what opens a directory.
   static final String OPENS = "opens with ";
 
+  private final boolean calibrated;
   private final List<String> lines = new ArrayList<>();
+
+  /// @param calibrated whether data had a say in what is written
+  PlanNotes(boolean calibrated) {
+    this.calibrated = calibrated;
+  }
 
   void add(String line) {
     lines.add(line);
@@ -109,8 +115,11 @@ final class PlanNotes {
             ? method + ": diffusers (0.40) does not open it, nibble does"
             : OPENS + "transformers and vLLM");
     add(
-        "%1$s: loaders need its kernels; values are rounded to nearest, which %1$s's own tools fit to data"
-            .formatted(method));
+        "%s: loaders need its kernels".formatted(method)
+            + (calibrated
+                ? ""
+                : "; values are rounded to nearest, which %s's own tools fit to data"
+                    .formatted(method)));
   }
 
   private static String fromPretrained(PlanSource source) {

@@ -8,6 +8,7 @@ import dev.nibble.formats.model.ModelFamilies;
 import dev.nibble.formats.model.ModelFamily;
 import dev.nibble.formats.model.ModelFamily.Dialect;
 import dev.nibble.formats.model.Recognition;
+import dev.nibble.formats.quant.SvdQuant;
 import dev.nibble.formats.quant.storage.QuantStorage;
 import dev.nibble.formats.quant.storage.StoredTensor;
 import java.io.IOException;
@@ -82,12 +83,22 @@ public final class Planner {
   }
 
   private static Draft draft(ConversionRequest request) throws IOException {
+    for (SchemeRule rule : request.schemes()) {
+      if (rule.scheme() instanceof SvdQuant svd) {
+        throw new ConversionException(
+            "--scheme %s: such weights are made from statistics: --scheme %s %s --stats FILE"
+                .formatted(
+                    svd.id(),
+                    svd.residual().id(),
+                    svd.rank() == 0 ? "--awq --format nibble" : "--svd=" + svd.rank()));
+      }
+    }
     if (request.schemes().isEmpty() && request.names().isEmpty() && !request.writesGguf()) {
       throw new IllegalArgumentException("a conversion needs a scheme, or other names");
     }
     Optional<ModelFamily> named = request.family().map(Planner::family);
     SkipRules rules = SkipRules.of(request);
-    PlanNotes notes = new PlanNotes();
+    PlanNotes notes = new PlanNotes(request.calibration().isPresent());
     PlanSource asStored =
         PlanSource.open(request.source(), request.config(), request.allowRequantize());
     asStored.quantizedBy().ifPresent(notes::requantized);
@@ -124,6 +135,10 @@ public final class Planner {
         target.directory() && !weights.isEmpty()
             ? Optional.of(storages.forDirectory(source.label(), weights))
             : Optional.empty();
+    draft
+        .calibration()
+        .ifPresent(
+            planner -> planner.requireReaders(shared.filter(_ -> source.config().isPresent())));
     Function<Decision.Quantize, QuantStorage> storage =
         weight -> shared.orElseGet(() -> storages.forWeight(weight));
     // A GGUF file has ggml's types as they are, and one storage.
@@ -131,9 +146,7 @@ public final class Planner {
     Optional<String> configuration =
         target.directory()
             ? new DirectoryConfiguration(source, draft.model(), layers, shared)
-                .json(
-                    draft.request().computeDtype(),
-                    draft.calibration().map(CalibrationPlanner::inputs).orElse(Map.of()))
+                .json(draft.request().computeDtype(), draft.calibration())
             : Optional.empty();
     Optional<GgufPlanner> gguf =
         draft.request().writesGguf()

@@ -228,7 +228,10 @@ public final class SvdDecomposition {
     private final double[] totals;
 
     Comparison(Optional<Input> input, int rows) {
-      outputs = input.map(given -> new OutputError(given.statistics(), given.scale(), rows));
+      outputs =
+          input
+              .filter(given -> given.statistics().sampleRows() > 0)
+              .map(given -> new OutputError(given.statistics(), given.scale(), rows));
       errors = new double[rows];
       totals = new double[rows];
     }

@@ -73,6 +73,9 @@ final class CalibratedEncoder implements WeightEncoder {
   @Override
   public void survey(long begin, long count, MemorySegment slice) {
     float[] values = read(begin, count, slice);
+    if (tellNonFinite(begin, values)) {
+      return;
+    }
     preparation.output().survey(Math.toIntExact(begin / columns), values.length / columns, values);
     toResidual(begin, values);
     grid.survey(begin / columns, values.length / columns, values);

@@ -20,7 +20,6 @@ import dev.nibble.converter.algorithm.SearchOptions;
 import dev.nibble.converter.algorithm.SvdDecomposition;
 import dev.nibble.converter.algorithm.WeightRows;
 import dev.nibble.converter.internal.CalibratedEncoder.Preparation;
-import dev.nibble.converter.linalg.OutputEnergy;
 import dev.nibble.formats.NibbleException;
 import dev.nibble.formats.OpenModel;
 import dev.nibble.formats.Shape;
@@ -117,10 +116,7 @@ final class Calibrator implements AutoCloseable {
     RowQuantizer quantizer =
         factor.isPresent() ? new Gptq(factor.get()) : new RoundToNearest(input.features());
     OutputErrors errors =
-        new OutputErrors(
-            OutputEnergy.ofSample(input.sample(), input.sampleRows(), input.features()),
-            grid(scheme, shape, memory),
-            Math.toIntExact(shape.dim(0)));
+        new OutputErrors(input, grid(scheme, shape, memory), Math.toIntExact(shape.dim(0)));
     CalibratedEncoder encoder =
         new CalibratedEncoder(
             new Preparation(

@@ -1,6 +1,9 @@
 package dev.nibble.converter.internal;
 
+import static java.util.stream.Collectors.joining;
+
 import dev.nibble.converter.Calibration;
+import dev.nibble.converter.ConversionException;
 import dev.nibble.converter.ConversionPlan;
 import dev.nibble.converter.ScaleGroups;
 import dev.nibble.converter.TensorPlan;
@@ -10,6 +13,7 @@ import dev.nibble.converter.algorithm.ScaleChoice;
 import dev.nibble.converter.algorithm.ScalePlan;
 import dev.nibble.converter.algorithm.SearchOptions;
 import dev.nibble.converter.algorithm.Smoothing;
+import dev.nibble.formats.NibbleException;
 import dev.nibble.formats.OpenModel;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.calibration.CalibrationStats;
@@ -83,7 +87,7 @@ final class InputScales {
                 residual(weight.quantScheme()),
                 group.inputs().get(i)));
       }
-      ScaleChoice choice = choose(method, layers, plan);
+      ScaleChoice choice = chosen(method, layers, plan);
       if (choice.helps()) {
         // Stored scales are numbers of BF16, and what absorbs them must divide by the same.
         float[] chosen =
@@ -100,6 +104,16 @@ final class InputScales {
       }
     }
     return new InputScales(scales, edits, absorbed);
+  }
+
+  private static ScaleChoice chosen(
+      Calibration.Scales method, List<CalibratedLayer> layers, ConversionPlan plan) {
+    try {
+      return choose(method, layers, plan);
+    } catch (NibbleException e) {
+      String modules = layers.stream().map(CalibratedLayer::module).collect(joining("', '"));
+      throw new ConversionException("layer '" + modules + "': " + e.getMessage(), e);
+    }
   }
 
   private static ScaleChoice choose(

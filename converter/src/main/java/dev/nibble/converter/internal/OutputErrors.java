@@ -3,27 +3,32 @@ package dev.nibble.converter.internal;
 import dev.nibble.converter.CalibrationResult;
 import dev.nibble.converter.algorithm.RoundToNearest;
 import dev.nibble.converter.linalg.OutputEnergy;
+import dev.nibble.formats.calibration.InputStatistics;
 import dev.nibble.formats.quant.GridEncoder;
+import java.util.Optional;
+import java.util.OptionalDouble;
 
 /// Errors of a layer's output for the sampled inputs: of the weight as it is written, and as
 /// rounding to nearest would have left it. Row by row, so that sums do not depend on who saw which
-/// row when.
+/// row when. Knows nothing where the statistics hold no sample.
 final class OutputErrors {
-  private final OutputEnergy energy;
+  private final Optional<OutputEnergy> energy;
   private final RoundToNearest nearest;
   private final GridEncoder grid;
-  private final int columns;
   private final double[] outputs;
   private final double[] ofNearest;
   private final double[] ofWritten;
 
-  /// @param energy of the inputs that the layer saw
+  /// @param input of the layer
   /// @param grid of the same scheme, for this alone
-  OutputErrors(OutputEnergy energy, GridEncoder grid, int rows) {
-    this.energy = energy;
+  OutputErrors(InputStatistics input, GridEncoder grid, int rows) {
+    this.energy =
+        input.sampleRows() == 0
+            ? Optional.empty()
+            : Optional.of(
+                OutputEnergy.ofSample(input.sample(), input.sampleRows(), input.features()));
     this.grid = grid;
-    this.columns = energy.features();
-    this.nearest = new RoundToNearest(columns);
+    this.nearest = new RoundToNearest(input.features());
     this.outputs = new double[rows];
     this.ofNearest = new double[rows];
     this.ofWritten = new double[rows];
@@ -44,6 +49,10 @@ final class OutputErrors {
   /// @param weight as it was, `[rows, in]`
   /// @param decoded as a reader decodes it
   void add(int firstRow, int rows, float[] weight, float[] decoded) {
+    energy.ifPresent(of -> add(of, firstRow, rows, weight, decoded));
+  }
+
+  private void add(OutputEnergy energy, int firstRow, int rows, float[] weight, float[] decoded) {
     put(outputs, firstRow, energy.each(weight, rows));
     float[] difference = new float[weight.length];
     for (int i = 0; i < weight.length; i++) {
@@ -66,13 +75,15 @@ final class OutputErrors {
   ///
   /// @param damping that GPTQ took
   CalibrationResult result(double damping) {
-    double output = sum(outputs);
-    return new CalibrationResult(
-        relative(sum(ofNearest), output), relative(sum(ofWritten), output), damping);
+    return new CalibrationResult(relative(ofNearest), relative(ofWritten), damping);
   }
 
-  private static double relative(double error, double output) {
-    return error == 0 ? 0 : Math.sqrt(error / output);
+  private OptionalDouble relative(double[] errors) {
+    if (energy.isEmpty()) {
+      return OptionalDouble.empty();
+    }
+    double error = sum(errors);
+    return OptionalDouble.of(error == 0 ? 0 : Math.sqrt(error / sum(outputs)));
   }
 
   private static double sum(double[] values) {

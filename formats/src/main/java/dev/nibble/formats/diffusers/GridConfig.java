@@ -13,12 +13,14 @@ import java.util.Set;
 final class GridConfig {
   private GridConfig() {}
 
-  static ObjectNode gptq(GptqStorage storage, Collection<QuantScheme> schemes, List<String> kept) {
+  /// @param ordered whether groups follow the order in which columns were rounded
+  static ObjectNode gptq(
+      GptqStorage storage, Collection<QuantScheme> schemes, List<String> kept, boolean ordered) {
     GroupedInt grid = only(schemes, storage.id());
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("bits", grid.bits());
     json.put("checkpoint_format", storage.id());
-    json.put("desc_act", false);
+    json.put("desc_act", ordered);
     if (!kept.isEmpty()) {
       // "-:" is GPTQModel's sign for a layer that stays as it is; matched from the path's start.
       ObjectNode dynamic = json.putObject("dynamic");

@@ -56,18 +56,21 @@ public final class QuantizationConfig {
       SequencedMap<String, QuantScheme> modules,
       List<String> kept,
       Optional<DType> computeDtype) {
-    return of(storage, modules, Map.of(), kept, computeDtype);
+    return of(storage, modules, Map.of(), false, kept, computeDtype);
   }
 
   /// Describes a model's quantized layers.
   ///
   /// @param inputs what the inputs of some of the layers are rounded to, token by token
+  /// @param ordered whether groups of inputs follow an order that an index tells (GPTQ's
+  ///   `desc_act`)
   /// @throws IllegalArgumentException if the storage can't express the schemes in one model, or
   ///   rounded inputs, as all but compressed-tensors
   public static ObjectNode of(
       QuantStorage storage,
       SequencedMap<String, QuantScheme> modules,
       Map<String, ActivationType> inputs,
+      boolean ordered,
       List<String> kept,
       Optional<DType> computeDtype) {
     if (modules.isEmpty()) {
@@ -80,7 +83,7 @@ public final class QuantizationConfig {
     return switch (storage) {
       case BitsAndBytesStorage _ -> bitsAndBytes(modules.values(), kept, computeDtype);
       case CompressedTensorsStorage _ -> CompressedTensorsConfig.of(modules, inputs, kept);
-      case GptqStorage gptq -> GridConfig.gptq(gptq, modules.values(), kept);
+      case GptqStorage gptq -> GridConfig.gptq(gptq, modules.values(), kept, ordered);
       case AwqStorage _ -> GridConfig.awq(modules.values(), kept);
       case ComfyStorage _, PlainStorage _ ->
           throw new IllegalArgumentException(storage.id() + " needs no configuration");

@@ -190,6 +190,7 @@ class QuantizationConfigTest {
             new CompressedTensorsStorage(),
             modules(scheme),
             Map.of("layers.0.proj", type),
+            false,
             List.of("proj_out"),
             Optional.empty());
     // The library leaves a group's format open until it has compressed.
@@ -210,6 +211,7 @@ class QuantizationConfigTest {
                 new CompressedTensorsStorage(),
                 modules(rows, rows, rows),
                 Map.of("layers.1.proj", ActivationType.INT8),
+                false,
                 List.of(),
                 Optional.empty())
             .get("config_groups");
@@ -229,6 +231,7 @@ class QuantizationConfigTest {
                     new BitsAndBytesStorage(),
                     modules(new LlmInt8()),
                     Map.of("layers.0.proj", ActivationType.INT8),
+                    false,
                     List.of(),
                     Optional.empty()));
     assertTrue(String.valueOf(refused.getMessage()).contains("compressed-tensors has"));

@@ -30,22 +30,36 @@ record CalibrationTotals(List<TensorResult> layers, double wished) {
     return layers.isEmpty() ? Optional.empty() : Optional.of(new CalibrationTotals(layers, wished));
   }
 
-  private List<CalibrationResult> results() {
-    return layers.stream().map(layer -> layer.calibration().orElseThrow()).toList();
+  /// The layers whose outputs were compared: those with a sample of inputs.
+  List<TensorResult> compared() {
+    return layers.stream()
+        .filter(layer -> layer.calibration().orElseThrow().nearest().isPresent())
+        .toList();
   }
 
-  /// Mean relative error of the outputs, rounded to nearest and as written, in one line.
-  String errors() {
-    double nearest = results().stream().mapToDouble(CalibrationResult::nearest).average().orElse(0);
-    double calibrated =
-        results().stream().mapToDouble(CalibrationResult::calibrated).average().orElse(0);
-    long worse = results().stream().filter(one -> one.calibrated() > one.nearest()).count();
-    return Html.format(
-        "%.2f %% in the mean of %d layers, %.2f %% rounded to nearest%s",
-        100 * calibrated,
-        layers.size(),
-        100 * nearest,
-        worse == 0 ? "" : Html.format(" (worse in %d)", worse));
+  /// Mean relative error of the outputs, as written and rounded to nearest, in one line; empty if
+  /// none was compared.
+  Optional<String> errors() {
+    List<CalibrationResult> results =
+        compared().stream().map(layer -> layer.calibration().orElseThrow()).toList();
+    if (results.isEmpty()) {
+      return Optional.empty();
+    }
+    double nearest =
+        results.stream().mapToDouble(one -> one.nearest().orElseThrow()).average().orElseThrow();
+    double written =
+        results.stream().mapToDouble(one -> one.calibrated().orElseThrow()).average().orElseThrow();
+    long worse =
+        results.stream()
+            .filter(one -> one.calibrated().orElseThrow() > one.nearest().orElseThrow())
+            .count();
+    return Optional.of(
+        Html.format(
+            "%.2f %% in the mean of %d layers, %.2f %% rounded to nearest%s",
+            100 * written,
+            results.size(),
+            100 * nearest,
+            worse == 0 ? "" : Html.format(" (worse in %d)", worse)));
   }
 
   /// Which Hessians took more damping than was asked for.

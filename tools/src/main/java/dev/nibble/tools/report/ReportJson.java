@@ -55,8 +55,12 @@ public final class ReportJson {
       result
           .calibration()
           .ifPresent(calibration -> {
-            JsonText.putFinite(node, "output_error", calibration.calibrated());
-            JsonText.putFinite(node, "output_error_rtn", calibration.nearest());
+            calibration
+                .calibrated()
+                .ifPresent(error -> JsonText.putFinite(node, "output_error", error));
+            calibration
+                .nearest()
+                .ifPresent(error -> JsonText.putFinite(node, "output_error_rtn", error));
             JsonText.putFinite(node, "damping", calibration.damping());
           });
     }
