@@ -181,8 +181,8 @@ class PipelineGpuTest {
     }
   }
 
-  /// Its encoder's products are of bfloat16: on an H100 nearly equal pictures are 2e-5 farther apart,
-  /// unlike ones 5e-4.
+  /// Its encoder's products are of bfloat16: on an H100 nearly equal pictures are 2e-5 farther
+  /// apart, unlike ones 5e-4.
   @Test
   void picturesAreAsFarApartAsOnTheCpu() throws IOException {
     try (Pipeline gpu = Pipeline.open(MODEL, GPU)) {
