@@ -1,6 +1,7 @@
 package dev.nibble.tools.report;
 
 import dev.nibble.converter.CalibrationResult;
+import dev.nibble.converter.CalibrationResult.Outputs;
 import dev.nibble.converter.ConversionReport;
 import dev.nibble.converter.ConversionReport.TensorResult;
 import dev.nibble.converter.algorithm.GptqOptions;
@@ -30,22 +31,29 @@ record CalibrationTotals(List<TensorResult> layers, double wished) {
     return layers.isEmpty() ? Optional.empty() : Optional.of(new CalibrationTotals(layers, wished));
   }
 
-  private List<CalibrationResult> results() {
-    return layers.stream().map(layer -> layer.calibration().orElseThrow()).toList();
+  private List<Outputs> outputs() {
+    return layers.stream()
+        .flatMap(layer -> layer.calibration().flatMap(CalibrationResult::outputs).stream())
+        .toList();
   }
 
-  /// Mean relative error of the outputs, rounded to nearest and as written, in one line.
-  String errors() {
-    double nearest = results().stream().mapToDouble(CalibrationResult::nearest).average().orElse(0);
-    double calibrated =
-        results().stream().mapToDouble(CalibrationResult::calibrated).average().orElse(0);
-    long worse = results().stream().filter(one -> one.calibrated() > one.nearest()).count();
-    return Html.format(
-        "%.2f %% in the mean of %d layers, %.2f %% rounded to nearest%s",
-        100 * calibrated,
-        layers.size(),
-        100 * nearest,
-        worse == 0 ? "" : Html.format(" (worse in %d)", worse));
+  /// Mean relative error of the outputs, rounded to nearest and as written, in one line; empty if
+  /// the statistics hold no samples to measure it on.
+  Optional<String> errors() {
+    List<Outputs> outputs = outputs();
+    if (outputs.isEmpty()) {
+      return Optional.empty();
+    }
+    double nearest = outputs.stream().mapToDouble(Outputs::nearest).average().orElseThrow();
+    double calibrated = outputs.stream().mapToDouble(Outputs::calibrated).average().orElseThrow();
+    long worse = outputs.stream().filter(one -> one.calibrated() > one.nearest()).count();
+    return Optional.of(
+        Html.format(
+            "%.2f %% in the mean of %d layers, %.2f %% rounded to nearest%s",
+            100 * calibrated,
+            outputs.size(),
+            100 * nearest,
+            worse == 0 ? "" : Html.format(" (worse in %d)", worse)));
   }
 
   /// Which Hessians took more damping than was asked for.

@@ -31,7 +31,9 @@ public final class SummaryPrinter {
       totals.meanSnr().ifPresent(snr -> facts.row("mean SNR", meanSnr(snr, report)));
     }
     Optional<CalibrationTotals> calibration = CalibrationTotals.of(report);
-    calibration.ifPresent(layers -> facts.row("output error", layers.errors()));
+    calibration
+        .flatMap(CalibrationTotals::errors)
+        .ifPresent(errors -> facts.row("output error", errors));
     facts.row(
         "time",
         Html.format("%.2f s, %.2f GB/s of source", totals.seconds(), totals.gigabytesPerSecond()));
