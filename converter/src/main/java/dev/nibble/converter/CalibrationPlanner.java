@@ -175,7 +175,13 @@ final class CalibrationPlanner {
     try (CalibrationFile file = CalibrationFile.open(wish.stats());
         OpenModel model = OpenModel.open(request.source(), request.config())) {
       EightBitInputs measured =
-          EightBitInputs.measure(layers, file, model, family, request, wish.scales().isPresent());
+          EightBitInputs.measure(
+              layers,
+              file,
+              model,
+              family,
+              request,
+              weight -> wish.scales().isPresent() && hasGrid(weight));
       inputs.putAll(measured.inputs());
       return measured.layers();
     }
@@ -271,20 +277,24 @@ final class CalibrationPlanner {
   private boolean helps(Decision.Quantize weight) {
     String module = LayerDecisions.module(weight.tensor().name());
     if (!header.layers().containsKey(module)) {
-      leave("has no statistics", module);
+      leave("no statistics", module);
       return false;
     }
+    if (hasGrid(weight)) {
+      return true;
+    }
+    leave(noGrid(weight.scheme()), module);
+    return false;
+  }
+
+  private static boolean hasGrid(Decision.Quantize weight) {
     QuantScheme scheme =
         weight.scheme() instanceof SvdQuant(QuantScheme residual, int _)
             ? residual
             : weight.scheme();
     try (Arena arena = Arena.ofConfined()) {
-      if (scheme.grid(weight.tensor().shape(), arena).isPresent()) {
-        return true;
-      }
+      return scheme.grid(weight.tensor().shape(), arena).isPresent();
     }
-    leave(noGrid(scheme), module);
-    return false;
   }
 
   private static String noGrid(QuantScheme scheme) {
@@ -310,7 +320,7 @@ final class CalibrationPlanner {
   List<String> notes(int calibrated) {
     List<String> notes = new ArrayList<>();
     left.forEach((reason, modules) ->
-        notes.add("rounded to nearest, for it %s: %s".formatted(reason, some(modules))));
+        notes.add("rounded to nearest (%s): %s".formatted(reason, some(modules))));
     if (!unscaled.isEmpty()) {
       notes.add(
           "inputs not scaled, for nothing before them can absorb it (--format nibble keeps scales beside the weights): "

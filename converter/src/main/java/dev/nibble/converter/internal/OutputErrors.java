@@ -6,7 +6,6 @@ import dev.nibble.converter.linalg.OutputEnergy;
 import dev.nibble.formats.calibration.InputStatistics;
 import dev.nibble.formats.quant.GridEncoder;
 import java.util.Optional;
-import java.util.OptionalDouble;
 
 /// Errors of a layer's output for the sampled inputs: of the weight as it is written, and as
 /// rounding to nearest would have left it. Row by row, so that sums do not depend on who saw which
@@ -75,15 +74,16 @@ final class OutputErrors {
   ///
   /// @param damping that GPTQ took
   CalibrationResult result(double damping) {
-    return new CalibrationResult(relative(ofNearest), relative(ofWritten), damping);
+    double output = sum(outputs);
+    return new CalibrationResult(
+        energy.map(_ ->
+            new CalibrationResult.Outputs(
+                relative(sum(ofNearest), output), relative(sum(ofWritten), output))),
+        damping);
   }
 
-  private OptionalDouble relative(double[] errors) {
-    if (energy.isEmpty()) {
-      return OptionalDouble.empty();
-    }
-    double error = sum(errors);
-    return OptionalDouble.of(error == 0 ? 0 : Math.sqrt(error / sum(outputs)));
+  private static double relative(double error, double output) {
+    return error == 0 ? 0 : Math.sqrt(error / output);
   }
 
   private static double sum(double[] values) {

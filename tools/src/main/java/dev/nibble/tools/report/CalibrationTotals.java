@@ -1,6 +1,7 @@
 package dev.nibble.tools.report;
 
 import dev.nibble.converter.CalibrationResult;
+import dev.nibble.converter.CalibrationResult.Outputs;
 import dev.nibble.converter.ConversionReport;
 import dev.nibble.converter.ConversionReport.TensorResult;
 import dev.nibble.converter.algorithm.GptqOptions;
@@ -30,34 +31,27 @@ record CalibrationTotals(List<TensorResult> layers, double wished) {
     return layers.isEmpty() ? Optional.empty() : Optional.of(new CalibrationTotals(layers, wished));
   }
 
-  /// The layers whose outputs were compared: those with a sample of inputs.
-  List<TensorResult> compared() {
+  private List<Outputs> outputs() {
     return layers.stream()
-        .filter(layer -> layer.calibration().orElseThrow().nearest().isPresent())
+        .flatMap(layer -> layer.calibration().flatMap(CalibrationResult::outputs).stream())
         .toList();
   }
 
-  /// Mean relative error of the outputs, as written and rounded to nearest, in one line; empty if
-  /// none was compared.
+  /// Mean relative error of the outputs, rounded to nearest and as written, in one line; empty if
+  /// the statistics hold no samples to measure it on.
   Optional<String> errors() {
-    List<CalibrationResult> results =
-        compared().stream().map(layer -> layer.calibration().orElseThrow()).toList();
-    if (results.isEmpty()) {
+    List<Outputs> outputs = outputs();
+    if (outputs.isEmpty()) {
       return Optional.empty();
     }
-    double nearest =
-        results.stream().mapToDouble(one -> one.nearest().orElseThrow()).average().orElseThrow();
-    double written =
-        results.stream().mapToDouble(one -> one.calibrated().orElseThrow()).average().orElseThrow();
-    long worse =
-        results.stream()
-            .filter(one -> one.calibrated().orElseThrow() > one.nearest().orElseThrow())
-            .count();
+    double nearest = outputs.stream().mapToDouble(Outputs::nearest).average().orElseThrow();
+    double calibrated = outputs.stream().mapToDouble(Outputs::calibrated).average().orElseThrow();
+    long worse = outputs.stream().filter(one -> one.calibrated() > one.nearest()).count();
     return Optional.of(
         Html.format(
             "%.2f %% in the mean of %d layers, %.2f %% rounded to nearest%s",
-            100 * written,
-            results.size(),
+            100 * calibrated,
+            outputs.size(),
             100 * nearest,
             worse == 0 ? "" : Html.format(" (worse in %d)", worse)));
   }

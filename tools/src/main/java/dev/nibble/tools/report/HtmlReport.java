@@ -11,6 +11,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /// The page that `--report` writes: one file with everything in it, no scripts, light and dark.
 public final class HtmlReport {
@@ -192,28 +193,27 @@ public final class HtmlReport {
 
   private void outputs() {
     Optional<CalibrationTotals> calibration = CalibrationTotals.of(report);
-    if (calibration.flatMap(CalibrationTotals::errors).isEmpty()) {
+    if (calibration.isEmpty()) {
       return;
     }
     add("<section><h2>What calibration did for the outputs of layers</h2>");
-    add("<p class=\"hint\">%s</p>", Html.escape(calibration.get().errors().orElseThrow()));
-    calibration
-        .get()
-        .damping()
-        .ifPresent(note -> add("<p class=\"hint\">%s</p>", Html.escape(note)));
+    Stream.of(calibration.get().errors(), calibration.get().damping())
+        .flatMap(Optional::stream)
+        .forEach(note -> add("<p class=\"hint\">%s</p>", Html.escape(note)));
     add("<table><thead><tr><th>layer</th><th class=\"n\">rounded to nearest</th>");
     add("<th class=\"n\">as written</th><th class=\"n\">ratio</th></tr></thead><tbody>");
-    for (TensorResult result : calibration.get().compared()) {
-      CalibrationResult outputs = result.calibration().orElseThrow();
-      double nearest = outputs.nearest().orElseThrow();
-      double written = outputs.calibrated().orElseThrow();
-      add(
-          "<tr><td class=\"name\">%s</td><td class=\"n\">%.3f %%</td><td class=\"n\">%.3f %%</td><td"
-              + " class=\"n\">%.2f</td></tr>",
-          Html.name(result.plan().source().name()),
-          100 * nearest,
-          100 * written,
-          nearest == 0 ? 1 : written / nearest);
+    for (TensorResult result : calibration.get().layers()) {
+      result
+          .calibration()
+          .flatMap(CalibrationResult::outputs)
+          .ifPresent(outputs ->
+              add(
+                  "<tr><td class=\"name\">%s</td><td class=\"n\">%.3f %%</td><td class=\"n\">%.3f"
+                      + " %%</td><td class=\"n\">%.2f</td></tr>",
+                  Html.name(result.plan().source().name()),
+                  100 * outputs.nearest(),
+                  100 * outputs.calibrated(),
+                  outputs.nearest() == 0 ? 1 : outputs.calibrated() / outputs.nearest()));
     }
     add("</tbody></table></section>");
   }

@@ -56,11 +56,11 @@ public final class ReportJson {
           .calibration()
           .ifPresent(calibration -> {
             calibration
-                .calibrated()
-                .ifPresent(error -> JsonText.putFinite(node, "output_error", error));
-            calibration
-                .nearest()
-                .ifPresent(error -> JsonText.putFinite(node, "output_error_rtn", error));
+                .outputs()
+                .ifPresent(outputs -> {
+                  JsonText.putFinite(node, "output_error", outputs.calibrated());
+                  JsonText.putFinite(node, "output_error_rtn", outputs.nearest());
+                });
             JsonText.putFinite(node, "damping", calibration.damping());
           });
     }
