@@ -6,7 +6,7 @@
 #
 # FIXTUREs are paths below fixtures/ that tests or commands read there, such as models/emoji-zimage.
 # OUT holds all.tar.xz (a Java without what nibble does not use; jars; FIXTUREs), which the launchers
-# `nibble`, `gpu-tests` and `bench` unpack beside them at first use: under 36 MB without
+# `nibble`, `gpu-tests` and `bench` unpack beside them at first use: under 30 MB without
 # FIXTUREs. Needs a JDK 25 (JAVA_HOME), nvcc, strip, xz, zip and unzip.
 set -euo pipefail
 unset CDPATH
