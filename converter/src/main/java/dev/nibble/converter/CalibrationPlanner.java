@@ -260,7 +260,8 @@ final class CalibrationPlanner {
     return Optional.of(
         new Calibrated(
             LayerDecisions.module(weight.tensor().name()),
-            wish.gptq().map(options -> storage instanceof GptqStorage ? options : inPlace(options))));
+            wish.gptq()
+                .map(options -> storage instanceof GptqStorage ? options : inPlace(options))));
   }
 
   /// Whether groups of inputs follow the order in which GPTQ rounds them, in this storage.

@@ -46,8 +46,7 @@ final class DirectoryConfiguration {
   ///
   /// @param calibration of the layers, if they are calibrated
   /// @throws ConversionException if a loader would read a layer otherwise than it is planned
-  Optional<String> json(
-      Optional<DType> computeDtype, Optional<CalibrationPlanner> calibration) {
+  Optional<String> json(Optional<DType> computeDtype, Optional<CalibrationPlanner> calibration) {
     if (source.config().isEmpty()) {
       return Optional.empty();
     }

@@ -126,7 +126,8 @@ public final class Planner {
             : Optional.empty();
     draft
         .calibration()
-        .ifPresent(planner -> planner.requireReaders(shared.filter(_ -> source.config().isPresent())));
+        .ifPresent(
+            planner -> planner.requireReaders(shared.filter(_ -> source.config().isPresent())));
     Function<Decision.Quantize, QuantStorage> storage =
         weight -> shared.orElseGet(() -> storages.forWeight(weight));
     // A GGUF file has ggml's types as they are, and one storage.

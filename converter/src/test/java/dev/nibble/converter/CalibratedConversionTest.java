@@ -231,7 +231,8 @@ class CalibratedConversionTest {
   }
 
   private static List<Integer> index(Checkpoint checkpoint, String module) {
-    TensorInfo info = Optional.ofNullable(checkpoint.tensors().get(module + ".g_idx")).orElseThrow();
+    TensorInfo info =
+        Optional.ofNullable(checkpoint.tensors().get(module + ".g_idx")).orElseThrow();
     MemorySegment data = checkpoint.data(info);
     List<Integer> index = new ArrayList<>();
     for (long i = 0; i < info.shape().elements(); i++) {

@@ -79,9 +79,7 @@ class InputScalesTest {
       int in = x.length / TOKENS;
       int out = weight.length / in;
       float[] bias =
-          model.tensors().containsKey(module + ".bias")
-              ? values(module + ".bias")
-              : new float[out];
+          model.tensors().containsKey(module + ".bias") ? values(module + ".bias") : new float[out];
       float[] y = new float[TOKENS * out];
       for (int t = 0; t < TOKENS; t++) {
         for (int o = 0; o < out; o++) {
@@ -204,8 +202,7 @@ class InputScalesTest {
     Set<String> norms = rescaled(report);
     assertTrue(norms.contains("layers.0.attention_norm1.weight"), norms.toString());
     assertTrue(norms.contains("cap_embedder.0.weight"), norms.toString());
-    assertTrue(
-        norms.contains("all_final_layer.2-1.adaLN_modulation.1.bias"), norms.toString());
+    assertTrue(norms.contains("all_final_layer.2-1.adaLN_modulation.1.bias"), norms.toString());
     assertFalse(norms.contains("layers.0.attention_norm2.weight"), norms.toString());
     boolean moved = false;
     for (String name : norms) {
@@ -282,10 +279,7 @@ class InputScalesTest {
   @Test
   void whatAbsorbsScalesHasTheTypeAskedFor() throws IOException {
     run(request("int8:g64", "as-is").calibration(scales(Scales.AWQ, false)));
-    run(
-        request("int8:g64", "cast")
-            .calibration(scales(Scales.AWQ, false))
-            .keptDtype(DType.BF16));
+    run(request("int8:g64", "cast").calibration(scales(Scales.AWQ, false)).keptDtype(DType.BF16));
     assertEqualTensors(folder.resolve("as-is"), folder.resolve("cast"));
     Path wide = WideModel.write(folder.resolve("wide"), ZIMAGE);
     String norm = "layers.0.attention_norm1.weight";
@@ -309,8 +303,7 @@ class InputScalesTest {
                 .scheme(QuantSchemes.parse("int8:g64"))
                 .calibration(scales(Scales.AWQ, false))
                 .output(folder.resolve("whole")));
-    assertTrue(
-        whole.plan().tensors().stream().anyMatch(one -> one.scheme().equals("scaled:F32")));
+    assertTrue(whole.plan().tensors().stream().anyMatch(one -> one.scheme().equals("scaled:F32")));
     double rounding =
         Decoded.relativeError(
             values(folder.resolve("whole"), norm), values(folder.resolve("narrow"), norm));
@@ -329,8 +322,7 @@ class InputScalesTest {
     Calibration how =
         smooth
             ? scales(Scales.SMOOTH, true)
-            : new Calibration(
-                stats, Optional.empty(), Optional.empty(), OptionalInt.empty(), true);
+            : new Calibration(stats, Optional.empty(), Optional.empty(), OptionalInt.empty(), true);
     ConversionReport report = run(request(scheme, "out").calibration(how));
     JsonNode json = quantization("out");
     JsonNode inputs = json.at("/config_groups/group_0/input_activations");

@@ -80,8 +80,8 @@ record TestStatistics(
         inputs.putIfAbsent(layer.input(), new Layer(layer.input(), layer.out(), layer.in())));
     List<CalibrationWriter.Input> announced =
         inputs.values().stream()
-            .map(layer ->
-                new CalibrationWriter.Input(layer.module(), layer.in(), samples, hessians))
+            .map(
+                layer -> new CalibrationWriter.Input(layer.module(), layer.in(), samples, hessians))
             .toList();
     try (CalibrationWriter writer = CalibrationWriter.create(file, file, header, announced)) {
       for (Layer layer : inputs.values()) {
@@ -118,9 +118,7 @@ record TestStatistics(
           linears.put(
               module,
               new CalibratedLayer(
-                  input(module),
-                  (int) tensor.shape().dim(0),
-                  (int) tensor.shape().dim(1)));
+                  input(module), (int) tensor.shape().dim(0), (int) tensor.shape().dim(1)));
         }
       }
       // A file names an input by the first layer that takes it.

@@ -115,7 +115,8 @@ class QuantizeStatsTest {
     Collections.addAll(words, (Object[]) options.split(" ", -1));
     CommandRun run = CommandRun.of(words.toArray());
     assertEquals(0, run.code(), run.err());
-    assertTrue(Files.isRegularFile(folder.resolve(name).resolve("config.json")), names().toString());
+    assertTrue(
+        Files.isRegularFile(folder.resolve(name).resolve("config.json")), names().toString());
   }
 
   @Test
@@ -161,7 +162,7 @@ class QuantizeStatsTest {
 
   @Test
   void dryRunsPlanTheSame() throws Exception {
-    Object[] options = {"--nf4", "--gptq", "--awq", "--stats", stats, "--json"};
+    Object[] options = {"--scheme", "int4:g64", "--gptq", "--awq", "--stats", stats, "--json"};
     Object[] dry = new Object[options.length + 1];
     System.arraycopy(options, 0, dry, 0, options.length);
     dry[options.length] = "--dry-run";

@@ -116,10 +116,7 @@ final class Calibrator implements AutoCloseable {
     RowQuantizer quantizer =
         factor.isPresent() ? new Gptq(factor.get()) : new RoundToNearest(input.features());
     OutputErrors errors =
-        new OutputErrors(
-            input,
-            grid(scheme, shape, memory),
-            Math.toIntExact(shape.dim(0)));
+        new OutputErrors(input, grid(scheme, shape, memory), Math.toIntExact(shape.dim(0)));
     CalibratedEncoder encoder =
         new CalibratedEncoder(
             new Preparation(

@@ -60,7 +60,7 @@ public final class LayerBenchmark {
       double peak = peak();
       forgetMemory();
       Time start = Time.now();
-      GptqFactor factor = GptqFactor.of(input, Optional.empty(), GptqOptions.DEFAULT, threads);
+      GptqFactor factor = GptqFactor.of(input, Optional.empty(), GptqOptions.RECOMMENDED, threads);
       Time factored = Time.now();
       quantize(out, scheme, weight, new Gptq(factor));
       Time done = Time.now();

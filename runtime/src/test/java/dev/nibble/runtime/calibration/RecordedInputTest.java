@@ -32,8 +32,8 @@ class RecordedInputTest {
   void addsRowsUp() {
     Tensor gram = ops.fromHost(new float[4], 2, 2);
     input.startPass(0, 2, Optional.of(gram));
-    input.add(ops.fromHost(new float[] {1, -2, 3, 4}, 1, 2, 2), ops, true);
-    input.add(ops.fromHost(new float[] {-5, 6}, 1, 2), ops, true);
+    input.add(ops.fromHost(new float[] {1, -2, 3, 4}, 1, 2, 2), 1, ops, true);
+    input.add(ops.fromHost(new float[] {-5, 6}, 1, 2), 1, ops, true);
     Sums sums = input.sums();
     assertEquals(3, sums.count());
     assertArrayEquals(new double[] {9, 12}, sums.absSum());
@@ -48,16 +48,28 @@ class RecordedInputTest {
 
   @Test
   void aPassForHessiansAloneCountsNothing() {
-    input.add(ops.fromHost(new float[] {1, 2}, 1, 2), ops, false);
+    input.add(ops.fromHost(new float[] {1, 2}, 1, 2), 1, ops, false);
     assertEquals(0, input.sums().count());
     assertEquals(0, input.sums().sample().length);
+  }
+
+  /// XᵀX of rows that weigh 4 is 4 XᵀX: they are recorded twice as large.
+  @Test
+  void weighsRows() {
+    Tensor gram = ops.fromHost(new float[4], 2, 2);
+    input.startPass(0, 2, Optional.of(gram));
+    input.add(ops.fromHost(new float[] {1, -2}, 1, 2), 4, ops, true);
+    assertArrayEquals(new float[] {2, 4}, input.sums().absMax());
+    assertArrayEquals(new double[] {4, 16}, input.sums().squareSum());
+    assertEquals(4, ops.toHost(gram)[0]);
+    assertEquals(16, ops.toHost(gram)[3]);
   }
 
   @Test
   void knowsItsTensorByItsPlace() {
     Tensor x = ops.fromHost(new float[] {1, 2, 3, 4}, 2, 2);
     assertFalse(input.isCurrent(x));
-    input.add(x, ops, true);
+    input.add(x, 1, ops, true);
     assertTrue(input.isCurrent(x.reshape(1, 2, 2)));
     assertFalse(input.isCurrent(x.rows(0, 1)));
     assertFalse(input.isCurrent(x.reshape(1, 4)));
@@ -71,7 +83,7 @@ class RecordedInputTest {
   @ValueSource(floats = {Float.NaN, Float.POSITIVE_INFINITY, 1e30f})
   void whatIsNotFiniteIsRefused(float value) {
     Tensor x = ops.fromHost(new float[] {1, value}, 1, 2);
-    NibbleException refusal = assertThrows(NibbleException.class, () -> input.add(x, ops, true));
+    NibbleException refusal = assertThrows(NibbleException.class, () -> input.add(x, 1, ops, true));
     assertTrue(String.valueOf(refusal.getMessage()).contains("layer 'layer'"));
   }
 }
