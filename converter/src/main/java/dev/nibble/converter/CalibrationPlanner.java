@@ -15,7 +15,6 @@ import dev.nibble.formats.calibration.InputStatistics;
 import dev.nibble.formats.model.ModelFamily;
 import dev.nibble.formats.model.ModelFamily.Dialect;
 import dev.nibble.formats.quant.ActivationType;
-import dev.nibble.formats.quant.Fp8;
 import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.SvdQuant;
 import dev.nibble.formats.quant.storage.CompressedTensorsStorage;
@@ -284,29 +283,36 @@ final class CalibrationPlanner {
     if (hasGrid(weight)) {
       return true;
     }
-    leave(
-        weight.scheme() instanceof Fp8
-            ? weight.scheme().id() + " has no codes to choose"
-            : weight.scheme().id() + " has no whole blocks in its rows",
-        module);
+    leave(noGrid(residual(weight)), module);
     return false;
   }
 
   private static boolean hasGrid(Decision.Quantize weight) {
-    QuantScheme scheme =
-        weight.scheme() instanceof SvdQuant(QuantScheme residual, int _)
-            ? residual
-            : weight.scheme();
     try (Arena arena = Arena.ofConfined()) {
-      return scheme.grid(weight.tensor().shape(), arena).isPresent();
+      return residual(weight).grid(weight.tensor().shape(), arena).isPresent();
+    }
+  }
+
+  private static QuantScheme residual(Decision.Quantize weight) {
+    return weight.scheme() instanceof SvdQuant(QuantScheme residual, int _)
+        ? residual
+        : weight.scheme();
+  }
+
+  private static String noGrid(QuantScheme scheme) {
+    try (Arena arena = Arena.ofConfined()) {
+      return scheme.grid(Shape.of(4096, 4096), arena).isPresent()
+          ? scheme.id() + " has no whole blocks in its rows"
+          : scheme.id()
+              + " has no grid to choose codes on (nf4, fp4, int8, absmax8, affine8, int4 have)";
     }
   }
 
   private void leave(String reason, String module) {
-    List<String> modules = left.computeIfAbsent(reason, _ -> new ArrayList<>());
-    if (!modules.contains(module)) {
-      modules.add(module);
+    if (left.values().stream().anyMatch(modules -> modules.contains(module))) {
+      return; // told already, perhaps of the scheme before its storage adapted it
     }
+    left.computeIfAbsent(reason, _ -> new ArrayList<>()).add(module);
   }
 
   /// What the user should know, once all weights have been asked for.

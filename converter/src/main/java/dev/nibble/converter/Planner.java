@@ -8,6 +8,7 @@ import dev.nibble.formats.model.ModelFamilies;
 import dev.nibble.formats.model.ModelFamily;
 import dev.nibble.formats.model.ModelFamily.Dialect;
 import dev.nibble.formats.model.Recognition;
+import dev.nibble.formats.quant.SvdQuant;
 import dev.nibble.formats.quant.storage.QuantStorage;
 import dev.nibble.formats.quant.storage.StoredTensor;
 import java.io.IOException;
@@ -82,6 +83,16 @@ public final class Planner {
   }
 
   private static Draft draft(ConversionRequest request) throws IOException {
+    for (SchemeRule rule : request.schemes()) {
+      if (rule.scheme() instanceof SvdQuant svd) {
+        throw new ConversionException(
+            "--scheme %s: such weights are made from statistics: --scheme %s %s --stats FILE"
+                .formatted(
+                    svd.id(),
+                    svd.residual().id(),
+                    svd.rank() == 0 ? "--awq --format nibble" : "--svd=" + svd.rank()));
+      }
+    }
     if (request.schemes().isEmpty() && request.names().isEmpty() && !request.writesGguf()) {
       throw new IllegalArgumentException("a conversion needs a scheme, or other names");
     }

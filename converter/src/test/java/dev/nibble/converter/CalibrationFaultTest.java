@@ -269,8 +269,7 @@ class CalibrationFaultTest {
     assertRefused(
         request(ZIMAGE, stats, Use.GPTQ).only(List.of("feed_forward")), "helps none of the layers");
     ConversionReport report = run(request(ZIMAGE, stats, Use.GPTQ).build());
-    assertNoted(
-        report.plan(), "rounded to nearest (no statistics): ", "w1", "and 33 more");
+    assertNoted(report.plan(), "rounded to nearest (no statistics): ", "w1", "and 33 more");
     for (var tensor : report.tensors()) {
       boolean quantized = tensor.error().isPresent();
       boolean recorded = !tensor.plan().source().name().contains("feed_forward");

@@ -51,8 +51,7 @@ final class OutputErrors {
     energy.ifPresent(of -> add(of, firstRow, rows, weight, decoded));
   }
 
-  private void add(
-      OutputEnergy energy, int firstRow, int rows, float[] weight, float[] decoded) {
+  private void add(OutputEnergy energy, int firstRow, int rows, float[] weight, float[] decoded) {
     put(outputs, firstRow, energy.each(weight, rows));
     float[] difference = new float[weight.length];
     for (int i = 0; i < weight.length; i++) {
