@@ -297,6 +297,17 @@ class CalibrationFaultTest {
     }
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"nf4+svd8", "nf4+scale"})
+  void schemesThatOnlyStatisticsMake(String scheme) throws IOException {
+    assertRefused(
+        ConversionRequest.builder(ZIMAGE)
+            .scheme(QuantSchemes.parse(scheme))
+            .output(folder.resolve("out")),
+        "--scheme " + scheme,
+        "--stats FILE");
+  }
+
   @Test
   void ggufFilesHaveNoCalibratedCodes() throws IOException {
     assertRefused(
