@@ -283,18 +283,20 @@ final class CalibrationPlanner {
     if (hasGrid(weight)) {
       return true;
     }
-    leave(noGrid(weight.scheme()), module);
+    leave(noGrid(residual(weight)), module);
     return false;
   }
 
   private static boolean hasGrid(Decision.Quantize weight) {
-    QuantScheme scheme =
-        weight.scheme() instanceof SvdQuant(QuantScheme residual, int _)
-            ? residual
-            : weight.scheme();
     try (Arena arena = Arena.ofConfined()) {
-      return scheme.grid(weight.tensor().shape(), arena).isPresent();
+      return residual(weight).grid(weight.tensor().shape(), arena).isPresent();
     }
+  }
+
+  private static QuantScheme residual(Decision.Quantize weight) {
+    return weight.scheme() instanceof SvdQuant(QuantScheme residual, int _)
+        ? residual
+        : weight.scheme();
   }
 
   private static String noGrid(QuantScheme scheme) {

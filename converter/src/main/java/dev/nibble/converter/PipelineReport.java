@@ -32,7 +32,10 @@ public record PipelineReport(
       for (ConversionReport.TensorResult result : report.tensors()) {
         tensors.add(
             new ConversionReport.TensorResult(
-                PipelinePlan.named(name, result.plan()), result.bytesOut(), result.error()));
+                PipelinePlan.named(name, result.plan()),
+                result.bytesOut(),
+                result.error(),
+                result.calibration()));
       }
     });
     return new ConversionReport(

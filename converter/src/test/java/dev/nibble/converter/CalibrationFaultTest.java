@@ -275,8 +275,7 @@ class CalibrationFaultTest {
     assertRefused(
         request(ZIMAGE, stats, Use.GPTQ).only(List.of("feed_forward")), "helps none of the layers");
     ConversionReport report = run(request(ZIMAGE, stats, Use.GPTQ).build());
-    assertNoted(
-        report.plan(), "rounded to nearest (no statistics): ", "w1", "and 33 more");
+    assertNoted(report.plan(), "rounded to nearest (no statistics): ", "w1", "and 33 more");
     for (var tensor : report.tensors()) {
       boolean quantized = tensor.error().isPresent();
       boolean recorded = !tensor.plan().source().name().contains("feed_forward");
@@ -303,6 +302,17 @@ class CalibrationFaultTest {
         assertEquals(whole, tensor.calibration().isPresent(), tensor.plan().source().name());
       }
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"nf4+svd8", "nf4+scale"})
+  void schemesThatOnlyStatisticsMake(String scheme) throws IOException {
+    assertRefused(
+        ConversionRequest.builder(ZIMAGE)
+            .scheme(QuantSchemes.parse(scheme))
+            .output(folder.resolve("out")),
+        "--scheme " + scheme,
+        "--stats FILE");
   }
 
   @Test

@@ -162,7 +162,7 @@ class QuantizeStatsTest {
 
   @Test
   void dryRunsPlanTheSame() throws Exception {
-    Object[] options = {"--nf4", "--gptq", "--awq", "--stats", stats, "--json"};
+    Object[] options = {"--scheme", "int4:g64", "--gptq", "--awq", "--stats", stats, "--json"};
     Object[] dry = new Object[options.length + 1];
     System.arraycopy(options, 0, dry, 0, options.length);
     dry[options.length] = "--dry-run";

@@ -54,8 +54,7 @@ public final class SourceRows implements WeightRows {
       if (!Float.isFinite(target[i])) {
         throw new ConversionException(
             "%s: tensor '%s' holds a value at row %d, column %d that is not finite: repair the checkpoint, or keep the layer with --skip"
-                .formatted(
-                    file, Text.printable(tensor.name()), first + i / columns, i % columns));
+                .formatted(file, Text.printable(tensor.name()), first + i / columns, i % columns));
       }
     }
   }
