@@ -80,8 +80,7 @@ class CalibrationFaultTest {
   /// Fails in one line, which names these, and writes nothing.
   private void assertRefused(ConversionRequest.Builder request, String... words)
       throws IOException {
-    NibbleException refusal =
-        assertThrows(NibbleException.class, () -> run(request.build()));
+    NibbleException refusal = assertThrows(NibbleException.class, () -> run(request.build()));
     String message = String.valueOf(refusal.getMessage());
     for (String word : words) {
       assertTrue(message.contains(word), word + " is not in: " + message);
@@ -92,9 +91,7 @@ class CalibrationFaultTest {
 
   private void assertNothingWritten() throws IOException {
     try (Stream<Path> files = Files.list(folder)) {
-      assertEquals(
-          List.of(),
-          files.filter(file -> !file.toString().endsWith(".stats")).toList());
+      assertEquals(List.of(), files.filter(file -> !file.toString().endsWith(".stats")).toList());
     }
   }
 
@@ -110,8 +107,7 @@ class CalibrationFaultTest {
   void missingAndForeignFiles() throws IOException {
     Path missing = folder.resolve("missing.stats");
     IOException absent =
-        assertThrows(
-            IOException.class, () -> run(request(ZIMAGE, missing, Use.GPTQ).build()));
+        assertThrows(IOException.class, () -> run(request(ZIMAGE, missing, Use.GPTQ).build()));
     assertTrue(String.valueOf(absent.getMessage()).contains("missing.stats"));
     assertRefused(
         request(
@@ -148,8 +144,7 @@ class CalibrationFaultTest {
         model.resolve("diffusion_pytorch_model.safetensors"),
         java.util.Map.of(INPUT + ".weight", dev.nibble.formats.Shape.of(192, 64)),
         dev.nibble.formats.DType.BF16);
-    TestStatistics one =
-        new TestStatistics("transformer", "", INPUT::equals, true, 8);
+    TestStatistics one = new TestStatistics("transformer", "", INPUT::equals, true, 8);
     assertRefused(
         request(model, write(one, ZIMAGE), Use.GPTQ),
         "'" + INPUT + "' is 192x192 there and 192x64 in");
@@ -176,8 +171,7 @@ class CalibrationFaultTest {
     Files.delete(stats);
     float[] diagonal = TestStatistics.diagonal(copy(), INPUT);
     TestStatistics.poke(stats, INPUT, 3, 5, 1000 * mean(diagonal));
-    assertRefused(
-        request(ZIMAGE, stats, Use.GPTQ), "own.stats", INPUT, "not even with damping 1");
+    assertRefused(request(ZIMAGE, stats, Use.GPTQ), "own.stats", INPUT, "not even with damping 1");
   }
 
   private static float mean(float[] values) {
@@ -293,8 +287,7 @@ class CalibrationFaultTest {
   @Test
   void rowsThatAreNotWholeBlocks() throws IOException {
     ConversionReport report =
-        run(
-            request(ZIMAGE, all, Use.GPTQ).scheme(QuantSchemes.parse("nf4:256")).build());
+        run(request(ZIMAGE, all, Use.GPTQ).scheme(QuantSchemes.parse("nf4:256")).build());
     assertNoted(report.plan(), "nf4:256 has no whole blocks in its rows", "more");
     for (var tensor : report.tensors()) {
       if (tensor.error().isPresent()) {
@@ -329,10 +322,10 @@ class CalibrationFaultTest {
   void ofAPipelineOneComponentIsCalibrated() throws IOException {
     Converter converter = new Converter();
     Path source = PIPELINE;
-    PipelinePlan plan =
-        converter.plan(PipelineRequest.of(request(source, all, Use.GPTQ).build()));
+    PipelinePlan plan = converter.plan(PipelineRequest.of(request(source, all, Use.GPTQ).build()));
     assertTrue(
-        plan.notes().contains("rounded to nearest, for statistics are of transformer: text_encoder"),
+        plan.notes()
+            .contains("rounded to nearest, for statistics are of transformer: text_encoder"),
         plan.notes().toString());
     converter.runPipelines(List.of(plan), ProgressListener.none(), new Cancellation());
     run(request(ZIMAGE, all, Use.GPTQ).output(folder.resolve("alone")).build());
