@@ -174,6 +174,7 @@ final class CalibrationPlanner {
   private Layers withoutSensitive(Layers layers) throws IOException {
     try (CalibrationFile file = CalibrationFile.open(wish.stats());
         OpenModel model = OpenModel.open(request.source(), request.config())) {
+      Set<String> folded = wish.scales().isPresent() ? folded(layers, file) : Set.of();
       EightBitInputs measured =
           EightBitInputs.measure(
               layers,
@@ -181,10 +182,21 @@ final class CalibrationPlanner {
               model,
               family,
               request,
-              weight -> wish.scales().isPresent() && hasGrid(weight));
+              weight -> folded.contains(LayerDecisions.module(weight.tensor().name())));
       inputs.putAll(measured.inputs());
       return measured.layers();
     }
+  }
+
+  /// The layers whose input scale something absorbs.
+  private Set<String> folded(Layers layers, CalibrationFile file) {
+    Set<String> modules = new HashSet<>();
+    for (ScalePlan.Group group : groups(layers, file)) {
+      if (group.fold().isPresent()) {
+        modules.addAll(group.modules());
+      }
+    }
+    return modules;
   }
 
   /// What the inputs of layers are rounded to, by module.
@@ -204,44 +216,48 @@ final class CalibrationPlanner {
 
   /// Decides where input scales go; gives the layers that keep theirs.
   private Set<String> scales(Layers layers) throws IOException {
+    boolean keeps =
+        wish.rank().isPresent()
+            || request.storage().filter(NibbleStorage.class::isInstance).isPresent();
+    Set<String> kept = new HashSet<>();
+    try (CalibrationFile file = CalibrationFile.open(wish.stats())) {
+      for (ScalePlan.Group group : groups(layers, file)) {
+        if (group.fold().isPresent()) {
+          ScaleGroups.edited(group, source.names()).stream()
+              .filter(name -> !isCalibrated(layers, name))
+              .forEach(rescaled::add);
+        } else if (keeps) {
+          kept.addAll(group.modules());
+        } else {
+          unscaled.addAll(group.modules());
+        }
+      }
+    }
+    return kept;
+  }
+
+  private List<ScalePlan.Group> groups(Layers layers, CalibrationFile file) {
     Map<String, Shape> shapes = new LinkedHashMap<>();
     Set<String> calibrated = new HashSet<>();
-    Set<String> floats = new HashSet<>();
+    Set<String> editable = new HashSet<>();
     for (Decision decision : layers.decisions()) {
       SourceTensor tensor = decision.tensor();
       shapes.put(tensor.name(), tensor.shape());
       if (decision instanceof Decision.Quantize weight) {
         if (helps(weight)) {
           calibrated.add(LayerDecisions.module(tensor.name()));
+          editable.add(tensor.name());
         }
       } else if (tensor.dtype().isQuantizable()) {
-        floats.add(tensor.name());
+        editable.add(tensor.name());
       }
     }
-    boolean keeps =
-        wish.rank().isPresent()
-            || request.storage().filter(NibbleStorage.class::isInstance).isPresent();
-    Set<String> kept = new HashSet<>();
-    try (CalibrationFile file = CalibrationFile.open(wish.stats())) {
-      for (ScalePlan.Group group :
-          ScaleGroups.of(
-              file,
-              family,
-              shapes,
-              calibrated::contains,
-              name -> floats.contains(name) || calibrated.contains(LayerDecisions.module(name)))) {
-        if (group.fold().isPresent()) {
-          ScaleGroups.edited(group, shapes.keySet()).stream()
-              .filter(floats::contains)
-              .forEach(rescaled::add);
-        } else if (keeps) {
-          kept.addAll(group.modules());
-        } else {
-          group.modules().forEach(module -> unscaled.add(module));
-        }
-      }
-    }
-    return kept;
+    return ScaleGroups.of(file, family, shapes, calibrated::contains, editable::contains);
+  }
+
+  private boolean isCalibrated(Layers layers, String name) {
+    return layers.quantized().stream()
+        .anyMatch(weight -> weight.tensor().name().equals(name) && helps(weight));
   }
 
   /// Whether a tensor that stays float absorbs scales.

@@ -61,6 +61,7 @@ class CalibrationFileTest {
       metadata.put("steps", "3");
       metadata.put("seed", "-7");
       metadata.put("guidance", "1.5");
+      metadata.put("step_weights", "uniform");
       metadata.put("tool", "nibble test");
       input("a.q", 2);
       input("a.o", 3);
@@ -198,6 +199,7 @@ class CalibrationFileTest {
         damage("'prompts' as a whole number from 1", parts -> parts.metadata.put("prompts", "0")),
         damage("'steps' as a whole number", parts -> parts.metadata.put("steps", "9999999999")),
         damage("'guidance' as a number from 0", parts -> parts.metadata.put("guidance", "NaN")),
+        damage("'step_weights'", parts -> parts.metadata.remove("step_weights")),
         damage("'a.q.count': expected statistics of every", parts -> parts.remove("a.q.count")),
         damage("'a.o.sample': expected statistics of every", parts -> parts.remove("a.o.sample")),
         damage(
