@@ -38,8 +38,8 @@ public record Calibration(
     }
   }
 
-  /// What makes the name of an output that has none: `gptq`, `awq-gptq`.
-  String label() {
+  /// In names of outputs and in what a file says of its origin: `gptq`, `awq-gptq`.
+  public String label() {
     StringBuilder label = new StringBuilder();
     if (eightBitInputs) {
       label.append("-w8a8");

@@ -21,6 +21,12 @@ public interface ProgressListener {
   /// @param totalBytes source bytes in all
   void progress(String tensor, long doneBytes, long totalBytes);
 
+  /// An input scale is being searched, before {@link Stage#CONVERTING}.
+  ///
+  /// @param module the first of the layers that will share it
+  /// @param done scales that are found
+  default void scale(String module, int done, int total) {}
+
   /// A stage begins.
   default void stage(Stage stage) {}
 

@@ -19,6 +19,11 @@ final class ProgressBar implements ProgressListener, AutoCloseable {
   }
 
   @Override
+  public void scale(String module, int done, int total) {
+    status.show("scale of inputs %d/%d: %s".formatted(done + 1, total, Text.printable(module)));
+  }
+
+  @Override
   public void stage(Stage stage) {
     status.show(
         switch (stage) {

@@ -63,14 +63,15 @@ final class Calibrator implements AutoCloseable {
   /// Opens the statistics and searches what many weights share.
   ///
   /// @throws NibbleException if the statistics do not help
-  static Calibrator open(Calibration wish, ConversionPlan plan, OpenModel source)
+  static Calibrator open(
+      Calibration wish, ConversionPlan plan, OpenModel source, InputScales.Watch watch)
       throws IOException {
     CalibrationFile stats = CalibrationFile.open(wish.stats());
     try {
       int threads = plan.request().threads();
       InputScales scales =
           wish.scales().isPresent()
-              ? InputScales.search(stats, plan, source, wish.scales().get())
+              ? InputScales.search(stats, plan, source, wish.scales().get(), watch)
               : InputScales.NONE;
       return new Calibrator(wish, stats, scales, source, threads);
     } catch (NibbleException e) {

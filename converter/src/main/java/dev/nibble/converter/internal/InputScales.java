@@ -53,29 +53,64 @@ final class InputScales {
     this.absorbed = absorbed;
   }
 
+  /// Is told of each search before it begins, and may throw to stop.
+  @FunctionalInterface
+  interface Watch {
+    void searching(String module, int done, int total);
+  }
+
   /// Searches the scales of all layers.
   static InputScales search(
-      CalibrationStats stats, ConversionPlan plan, OpenModel source, Calibration.Scales method) {
-    Map<String, TensorPlan> tensors = new LinkedHashMap<>();
-    Map<String, Shape> shapes = new LinkedHashMap<>();
-    for (TensorPlan tensor : plan.tensors()) {
-      tensors.put(tensor.source().name(), tensor);
-      shapes.put(tensor.source().name(), tensor.source().shape());
+      CalibrationStats stats,
+      ConversionPlan plan,
+      OpenModel source,
+      Calibration.Scales method,
+      Watch watch) {
+    Search search = new Search(plan, source, method);
+    List<ScalePlan.Group> groups = search.groups(stats);
+    for (int i = 0; i < groups.size(); i++) {
+      watch.searching(groups.get(i).modules().getFirst(), i, groups.size());
+      search.find(groups.get(i));
     }
-    ModelFamily family = ModelFamilies.byId(plan.family()).orElse(ModelFamilies.unknown());
-    Map<String, float[]> scales = new HashMap<>();
-    Map<String, List<RowEdit>> edits = new HashMap<>();
-    Set<String> absorbed = new HashSet<>();
-    for (ScalePlan.Group group :
-        ScaleGroups.of(
-            stats,
-            family,
-            shapes,
-            module -> isCalibrated(tensors.get(module + WEIGHT)),
-            name -> isEditable(tensors.get(name)))) {
-      if (group.fold().isEmpty() && !keepsScale(group, tensors)) {
-        continue;
+    return new InputScales(search.scales, search.edits, search.absorbed);
+  }
+
+  /// One search over a plan.
+  private static final class Search {
+    private final ConversionPlan plan;
+    private final OpenModel source;
+    private final Calibration.Scales method;
+    private final Map<String, TensorPlan> tensors = new LinkedHashMap<>();
+    private final Map<String, Shape> shapes = new LinkedHashMap<>();
+    private final Map<String, float[]> scales = new HashMap<>();
+    private final Map<String, List<RowEdit>> edits = new HashMap<>();
+    private final Set<String> absorbed = new HashSet<>();
+
+    Search(ConversionPlan plan, OpenModel source, Calibration.Scales method) {
+      this.plan = plan;
+      this.source = source;
+      this.method = method;
+      for (TensorPlan tensor : plan.tensors()) {
+        tensors.put(tensor.source().name(), tensor);
+        shapes.put(tensor.source().name(), tensor.source().shape());
       }
+    }
+
+    /// The groups whose scale has a place.
+    List<ScalePlan.Group> groups(CalibrationStats stats) {
+      ModelFamily family = ModelFamilies.byId(plan.family()).orElse(ModelFamilies.unknown());
+      return ScaleGroups.of(
+              stats,
+              family,
+              shapes,
+              module -> isCalibrated(tensors.get(module + WEIGHT)),
+              name -> isEditable(tensors.get(name)))
+          .stream()
+          .filter(group -> group.fold().isPresent() || keepsScale(group, tensors))
+          .toList();
+    }
+
+    void find(ScalePlan.Group group) {
       List<CalibratedLayer> layers = new ArrayList<>();
       for (int i = 0; i < group.modules().size(); i++) {
         String module = group.modules().get(i);
@@ -88,22 +123,21 @@ final class InputScales {
                 group.inputs().get(i)));
       }
       ScaleChoice choice = chosen(method, layers, plan);
-      if (choice.helps()) {
-        // Stored scales are numbers of BF16, and what absorbs them must divide by the same.
-        float[] chosen =
-            SvdBranch.rounded(
-                group.fold().map(fold -> fold.fitted(choice.scales())).orElse(choice.scales()));
-        group.modules().forEach(module -> scales.put(module, chosen));
-        if (group.fold().isPresent()) {
-          absorbed.addAll(group.modules());
+      if (!choice.helps()) {
+        return;
+      }
+      // Stored scales are numbers of BF16, and what absorbs them must divide by the same.
+      float[] chosen =
+          SvdBranch.rounded(
+              group.fold().map(fold -> fold.fitted(choice.scales())).orElse(choice.scales()));
+      group.modules().forEach(module -> scales.put(module, chosen));
+      if (group.fold().isPresent()) {
+        absorbed.addAll(group.modules());
+        for (RowEdit edit : group.fold().get().edits(chosen, shapes.keySet())) {
+          edits.computeIfAbsent(edit.tensor(), _ -> new ArrayList<>()).add(edit);
         }
-        group.fold().stream()
-            .flatMap(fold -> fold.edits(chosen, shapes.keySet()).stream())
-            .forEach(
-                edit -> edits.computeIfAbsent(edit.tensor(), _ -> new ArrayList<>()).add(edit));
       }
     }
-    return new InputScales(scales, edits, absorbed);
   }
 
   private static ScaleChoice chosen(

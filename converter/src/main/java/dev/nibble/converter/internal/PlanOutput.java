@@ -77,8 +77,10 @@ final class PlanOutput implements AutoCloseable {
   }
 
   /// Creates the weight files, and says what is to be done with each tensor.
-  void open(StatisticsPool statistics, Jobs jobs) throws IOException {
-    Optional<Calibrator> calibration = calibrator();
+  ///
+  /// @param watch is told of searches that come before, and may throw to stop
+  void open(StatisticsPool statistics, Jobs jobs, InputScales.Watch watch) throws IOException {
+    Optional<Calibrator> calibration = calibrator(watch);
     var context =
         new QuantizeSink.Context(
             statistics,
@@ -113,9 +115,9 @@ final class PlanOutput implements AutoCloseable {
   }
 
   // Closed with the output.
-  private Optional<Calibrator> calibrator() throws IOException {
+  private Optional<Calibrator> calibrator(InputScales.Watch watch) throws IOException {
     if (plan.request().calibration().isPresent()) {
-      calibrator = Calibrator.open(plan.request().calibration().get(), plan, source);
+      calibrator = Calibrator.open(plan.request().calibration().get(), plan, source, watch);
     }
     return Optional.ofNullable(calibrator);
   }

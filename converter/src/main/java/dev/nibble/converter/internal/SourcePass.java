@@ -85,20 +85,25 @@ final class SourcePass implements AutoCloseable {
       outputs.add(output);
       needed += output.requireSpace(needed);
     }
-    listener.stage(Stage.CONVERTING);
     ConversionRequest request = plans.getFirst().request();
     MemoryBudget budget = new MemoryBudget(request.memoryBytes(), request.threads());
     Path scratch = outputs.getFirst().folder();
     try (StatisticsPool statistics = new StatisticsPool(budget.statisticsBytes(), scratch)) {
       Jobs jobs = new Jobs(source, budget);
       for (PlanOutput output : outputs) {
-        output.open(statistics, jobs);
+        output.open(statistics, jobs, this::searching);
       }
+      listener.stage(Stage.CONVERTING);
       new SlicePipeline(request.threads(), listener, cancellation).run(jobs.inFileOrder());
     }
     for (PlanOutput output : outputs) {
       output.finish(this::requireNotCancelled);
     }
+  }
+
+  private void searching(String module, int done, int total) {
+    requireNotCancelled();
+    listener.scale(module, done, total);
   }
 
   private void requireNotCancelled() {
