@@ -40,7 +40,8 @@ import picocli.CommandLine.Spec;
       "  quantize transformer/ --gguf Q4_K_M -o model-Q4_K_M.gguf",
       "  quantize Z-Image/ --nf4 --component text_encoder=int8",
       "  quantize transformer/ --nf4 -o a/ --int8 -o b.safetensors",
-      "  quantize model.safetensors --nf4 --scheme 'proj_out=int8' --dry-run"
+      "  quantize model.safetensors --nf4 --scheme 'proj_out=int8' --dry-run",
+      "  quantize transformer/ --nf4 --gptq --stats stats.safetensors"
     })
 final class QuantizeCommand implements Callable<Integer> {
   private final Session session;

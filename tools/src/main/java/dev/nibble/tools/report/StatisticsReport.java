@@ -45,7 +45,7 @@ public record StatisticsReport(
     facts.row("rows", String.format(Locale.ROOT, "%,d", summary.rows()));
     facts.row("time", String.format(Locale.ROOT, "%.1f s", nanos / 1e9));
     facts.row("wrote", "%s, %s".formatted(output, ByteSize.human(bytes)));
-    facts.row("use", "nibble quantize --stats " + output);
+    facts.row("use", "nibble quantize MODEL --nf4 --gptq --stats " + output);
     facts.print(out, 0);
     out.flush();
   }
