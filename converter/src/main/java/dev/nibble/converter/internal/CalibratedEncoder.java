@@ -5,6 +5,7 @@ import dev.nibble.converter.algorithm.RowQuantizer;
 import dev.nibble.formats.DType;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.internal.simd.FloatReader;
+import dev.nibble.formats.model.TensorEdit;
 import dev.nibble.formats.quant.GridEncoder;
 import dev.nibble.formats.quant.Part;
 import dev.nibble.formats.quant.QuantError;
@@ -39,14 +40,14 @@ final class CalibratedEncoder implements WeightEncoder {
   /// @param quantizer chooses the codes of what the branch leaves
   /// @param branch scales the input, and takes its part of the weight; empty for neither
   /// @param stored what is stored of the branch with the weight
-  /// @param editor what becomes of the rows first, for the scales of later layers
+  /// @param edit what becomes of the rows first, for the scales of later layers
   /// @param clip where the scaled weight is cut off before it is rounded
   /// @param output measures what becomes of the layer's output
   record Preparation(
       RowQuantizer quantizer,
       Optional<SvdBranch> branch,
       Optional<SvdBranch> stored,
-      RowEditor editor,
+      TensorEdit edit,
       Optional<ClipChoice> clip,
       OutputErrors output) {}
 
@@ -113,7 +114,7 @@ final class CalibratedEncoder implements WeightEncoder {
   private float[] read(long begin, long count, MemorySegment slice) {
     float[] values = new float[Math.toIntExact(count)];
     reader.read(slice, 0, values, values.length);
-    preparation.editor().apply(begin, columns, values, values.length);
+    preparation.edit().apply(begin, values.length, columns, values, 0);
     return values;
   }
 

@@ -124,7 +124,7 @@ final class Calibrator implements AutoCloseable {
                 quantizer,
                 branch,
                 stored(plan, how, branch),
-                scales.editor(plan.source().name()),
+                scales.edit(plan.source().name()),
                 clip(plan, how, input, scale),
                 errors),
             grid(scheme, shape, memory),
@@ -177,8 +177,7 @@ final class Calibrator implements AutoCloseable {
   }
 
   private WeightRows rows(TensorPlan.Quantize plan) {
-    return new EditedRows(
-        new SourceRows(source, plan.source()), scales.editor(plan.source().name()));
+    return new EditedRows(new SourceRows(source, plan.source()), scales.edit(plan.source().name()));
   }
 
   /// AWQ's limits of a weight's groups, where nothing else looks for such: GPTQ searches its

@@ -1,9 +1,10 @@
 package dev.nibble.converter.internal;
 
 import dev.nibble.converter.algorithm.WeightRows;
+import dev.nibble.formats.model.TensorEdit;
 
 /// Rows of a weight that takes up the scales of later layers.
-record EditedRows(WeightRows weight, RowEditor editor) implements WeightRows {
+record EditedRows(WeightRows weight, TensorEdit edit) implements WeightRows {
   @Override
   public int rows() {
     return weight.rows();
@@ -17,6 +18,6 @@ record EditedRows(WeightRows weight, RowEditor editor) implements WeightRows {
   @Override
   public void read(int first, int count, float[] target) {
     weight.read(first, count, target);
-    editor.apply((long) first * columns(), columns(), target, count * columns());
+    edit.apply((long) first * columns(), count * columns(), columns(), target, 0);
   }
 }

@@ -20,6 +20,7 @@ import dev.nibble.formats.calibration.CalibrationStats;
 import dev.nibble.formats.model.ModelFamilies;
 import dev.nibble.formats.model.ModelFamily;
 import dev.nibble.formats.model.RowEdit;
+import dev.nibble.formats.model.TensorEdit;
 import dev.nibble.formats.quant.ActivationType;
 import dev.nibble.formats.quant.QuantScheme;
 import dev.nibble.formats.quant.SvdBranch;
@@ -204,7 +205,7 @@ final class InputScales {
   }
 
   /// What becomes of the rows of a tensor.
-  RowEditor editor(String tensor) {
-    return new RowEditor(edits.getOrDefault(tensor, List.of()));
+  TensorEdit edit(String tensor) {
+    return TensorEdit.ofRows(edits.getOrDefault(tensor, List.of()));
   }
 }

@@ -106,7 +106,7 @@ final class PlanOutput implements AutoCloseable {
                   new RescaleSink(
                       scaled,
                       writer,
-                      calibration.orElseThrow().scales().editor(scaled.source().name()));
+                      calibration.orElseThrow().scales().edit(scaled.source().name()));
               case TensorPlan.Quantize weight ->
                   new QuantizeSink(source.checkpoint(), weight, writer, context);
             });

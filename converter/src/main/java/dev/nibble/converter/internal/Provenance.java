@@ -113,8 +113,8 @@ public final class Provenance {
     request.imatrix().ifPresent(path -> options.put("imatrix", String.valueOf(path.getFileName())));
     request
         .calibration()
-        .ifPresent(how ->
-            options.put("calibration", how.label() + " by " + how.stats().getFileName()));
+        .ifPresent(
+            how -> options.put("calibration", how.label() + " by " + how.stats().getFileName()));
     request.storage().ifPresent(storage -> options.put("format", storage.id()));
     request.skip().forEach(options.putArray("skip")::add);
     request.only().forEach(options.putArray("only")::add);

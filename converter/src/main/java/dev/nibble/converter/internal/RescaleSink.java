@@ -5,6 +5,7 @@ import dev.nibble.formats.CheckpointWriter;
 import dev.nibble.formats.Shape;
 import dev.nibble.formats.internal.simd.FloatReader;
 import dev.nibble.formats.internal.simd.FloatWriter;
+import dev.nibble.formats.model.TensorEdit;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 
@@ -14,13 +15,13 @@ final class RescaleSink implements Sink {
 
   private final TensorPlan.Rescale plan;
   private final CheckpointWriter target;
-  private final RowEditor editor;
+  private final TensorEdit edit;
   private final long rowLength;
 
-  RescaleSink(TensorPlan.Rescale plan, CheckpointWriter target, RowEditor editor) {
+  RescaleSink(TensorPlan.Rescale plan, CheckpointWriter target, TensorEdit edit) {
     this.plan = plan;
     this.target = target;
-    this.editor = editor;
+    this.edit = edit;
     Shape shape = plan.source().shape();
     this.rowLength = shape.rank() < 2 ? 1 : shape.elements() / shape.dim(0);
   }
@@ -44,7 +45,7 @@ final class RescaleSink implements Sink {
     for (long done = 0; done < count; done += CHUNK) {
       int length = (int) Math.min(CHUNK, count - done);
       reader.read(source, done, chunk, length);
-      editor.apply(begin + done, rowLength, chunk, length);
+      edit.apply(begin + done, length, rowLength, chunk, 0);
       writer.write(chunk, length, buffer, done);
     }
     MemorySegment bytes = buffer.asSlice(0, plan.target().byteSize(count));

@@ -41,9 +41,11 @@ public final class TensorEdit {
     return Map.copyOf(edits);
   }
 
-  /// Columns times scales alone: of a layer whose input no other tensor can scale.
-  public static TensorEdit ofColumns(float[] scales) {
-    return new TensorEdit(Optional.of(scales), List.of());
+  /// Edits of rows alone: what a tensor absorbs.
+  ///
+  /// @param rows one after the other
+  public static TensorEdit ofRows(List<RowEdit> rows) {
+    return new TensorEdit(Optional.empty(), rows);
   }
 
   /// Edits elements `[begin, begin + count)` of the row-major tensor.
