@@ -156,7 +156,7 @@ class CalibrationFaultTest {
         request(ZIMAGE, all, Use.GPTQ)
             .names(Dialect.ORIGINAL)
             .output(folder.resolve("out.safetensors")),
-        "another model",
+        "original ones",
         "--names diffusers");
   }
 

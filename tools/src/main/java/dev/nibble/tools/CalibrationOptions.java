@@ -112,6 +112,9 @@ final class CalibrationOptions {
       throw wrong(
           "--damp, --[no-]act-order, --[no-]static-groups and --[no-]search-scales belong to --gptq");
     }
+    if (eightBitInputs && rank.isPresent()) {
+      throw wrong("--w8a8 is told by compressed-tensors, which has no branch: leave out --svd");
+    }
     if (stats.isPresent() && !any) {
       throw wrong("--stats FILE helps --gptq, --awq, --smooth, --svd or --w8a8: give one of them");
     }

@@ -4,6 +4,7 @@ import dev.nibble.converter.Calibrated;
 import dev.nibble.converter.Calibration;
 import dev.nibble.converter.Calibration.Scales;
 import dev.nibble.converter.CalibrationResult;
+import dev.nibble.converter.ConversionCancelledException;
 import dev.nibble.converter.ConversionException;
 import dev.nibble.converter.ConversionPlan;
 import dev.nibble.converter.TensorPlan;
@@ -74,6 +75,9 @@ final class Calibrator implements AutoCloseable {
               ? InputScales.search(stats, plan, source, wish.scales().get(), watch)
               : InputScales.NONE;
       return new Calibrator(wish, stats, scales, source, threads);
+    } catch (ConversionCancelledException e) {
+      stats.close();
+      throw e;
     } catch (NibbleException e) {
       stats.close();
       throw new ConversionException(wish.stats() + ": " + e.getMessage(), e);

@@ -111,10 +111,7 @@ public final class Provenance {
     }
     request.gguf().ifPresent(mix -> options.put("gguf", mix.name()));
     request.imatrix().ifPresent(path -> options.put("imatrix", String.valueOf(path.getFileName())));
-    request
-        .calibration()
-        .ifPresent(
-            how -> options.put("calibration", how.label() + " by " + how.stats().getFileName()));
+    request.calibration().ifPresent(how -> options.put("calibration", how.label()));
     request.storage().ifPresent(storage -> options.put("format", storage.id()));
     request.skip().forEach(options.putArray("skip")::add);
     request.only().forEach(options.putArray("only")::add);
