@@ -26,7 +26,7 @@ record CacheCalibration(Session session, CalibrationJob job) {
     Calibration calibration =
         new Calibration(
             job.directory(),
-            job.prompts(),
+            job.pictures().prompts(),
             job.texts().size(),
             tea.observations(),
             fit(tea),
@@ -48,17 +48,7 @@ record CacheCalibration(Session session, CalibrationJob job) {
 
   private void measure(Pipeline opened, StepCache recorder, String label) {
     for (int i = 0; i < job.texts().size(); i++) {
-      GenerationRequest request =
-          GenerationRequest.of(job.texts().get(i)).withSeed(job.seed() + i).withCache(recorder);
-      if (job.steps().isPresent()) {
-        request = request.withSteps(job.steps().get());
-      }
-      if (job.guidance().isPresent()) {
-        request = request.withGuidance(job.guidance().get());
-      }
-      if (job.size().isPresent()) {
-        request = request.withSize(job.size().get().width(), job.size().get().height());
-      }
+      GenerationRequest request = job.pictures().request(job.texts().get(i), i).withCache(recorder);
       String prompt = "%s, prompt %d/%d".formatted(label, i + 1, job.texts().size());
       try (StepBar bar = new StepBar(session, prompt, job.quiet())) {
         Drawing.draw(opened, request, bar, session);

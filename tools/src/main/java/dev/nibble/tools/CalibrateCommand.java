@@ -46,43 +46,6 @@ final class CalibrateCommand implements Callable<Integer> {
       description = "A pipeline: a directory with model_index.json.")
   private Path directory;
 
-  @SuppressWarnings("NullAway.Init") // picocli sets it
-  @Option(
-      names = "--prompts",
-      order = 1,
-      required = true,
-      paramLabel = "FILE",
-      description = "A text file with a prompt a line.")
-  private Path prompts;
-
-  @Option(
-      names = "--steps",
-      order = 3,
-      paramLabel = "N",
-      description = "Denoising steps (default: the pipeline's).")
-  private Optional<Integer> steps = Optional.empty();
-
-  @Option(
-      names = "--guidance",
-      order = 4,
-      paramLabel = "G",
-      description = "Strength of guidance (default: the pipeline's).")
-  private Optional<Double> guidance = Optional.empty();
-
-  @Option(
-      names = "--seed",
-      order = 7,
-      paramLabel = "S",
-      description = "Seed of the first prompt's noise (default 0); the next one's is S+1.")
-  private long seed;
-
-  @Option(
-      names = "--size",
-      order = 8,
-      paramLabel = "WxH",
-      description = "Size in pixels (default: the pipeline's).")
-  private Optional<PictureSize> size = Optional.empty();
-
   @Option(
       names = {"-o", "--output"},
       order = 20,
@@ -105,6 +68,10 @@ final class CalibrateCommand implements Callable<Integer> {
 
   @SuppressWarnings("NullAway.Init") // picocli sets it
   @Mixin
+  private PictureOptions pictures;
+
+  @SuppressWarnings("NullAway.Init") // picocli sets it
+  @Mixin
   private PipelineFlags pipeline;
 
   @SuppressWarnings("NullAway.Init") // picocli sets it
@@ -118,31 +85,16 @@ final class CalibrateCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     boolean records = output.toString().endsWith(".safetensors");
-    int least = records ? 1 : 2;
-    require(
-        steps.orElse(least) >= least,
-        "--steps takes %d or more here, not %d".formatted(least, steps.orElse(least)));
-    require(
-        guidance.orElse(0.0) >= 0 && Double.isFinite(guidance.orElse(0.0)),
-        "--guidance takes a number from 0, not " + guidance.orElse(0.0));
+    pictures.requireSense(spec, records ? 1 : 2);
     require(
         records || output.toString().endsWith(".json"),
         "--output takes X.json or X.safetensors, not " + output);
     statistics.requireSense(spec, records);
     var options = pipeline.options(spec);
     CalibrationJob job =
-        new CalibrationJob(
-            directory,
-            prompts,
-            PromptFile.read(prompts),
-            steps,
-            guidance,
-            seed,
-            size,
-            output,
-            quiet,
-            common.json);
-    try (PictureFiles places = PictureFiles.reserve(List.of(output), Optional.of(prompts), force)) {
+        new CalibrationJob(directory, pictures, pictures.texts(), output, quiet, common.json);
+    try (PictureFiles places =
+        PictureFiles.reserve(List.of(output), Optional.of(pictures.prompts()), force)) {
       if (records) {
         new StatisticsCalibration(session, job, statistics).run(options, places);
       } else {

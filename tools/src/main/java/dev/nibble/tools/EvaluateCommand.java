@@ -60,15 +60,6 @@ final class EvaluateCommand implements Callable<Integer> {
       description = "A pipeline: a directory with model_index.json; the reference.")
   private Path directory;
 
-  @SuppressWarnings("NullAway.Init") // picocli sets it
-  @Option(
-      names = "--prompts",
-      order = 1,
-      required = true,
-      paramLabel = "FILE",
-      description = "A text file with a prompt a line.")
-  private Path prompts;
-
   @Option(
       names = "--variant",
       order = 2,
@@ -89,34 +80,6 @@ final class EvaluateCommand implements Callable<Integer> {
   private List<String> layers = new ArrayList<>();
 
   @Option(
-      names = "--steps",
-      order = 3,
-      paramLabel = "N",
-      description = "Denoising steps (default: the pipeline's).")
-  private Optional<Integer> steps = Optional.empty();
-
-  @Option(
-      names = "--guidance",
-      order = 4,
-      paramLabel = "G",
-      description = "Strength of guidance (default: the pipeline's).")
-  private Optional<Double> guidance = Optional.empty();
-
-  @Option(
-      names = "--seed",
-      order = 7,
-      paramLabel = "S",
-      description = "Seed of the first prompt's noise (default 0); the next one's is S+1.")
-  private long seed;
-
-  @Option(
-      names = "--size",
-      order = 8,
-      paramLabel = "WxH",
-      description = "Size in pixels (default: the pipeline's).")
-  private Optional<PictureSize> size = Optional.empty();
-
-  @Option(
       names = "--html",
       order = 20,
       paramLabel = "FILE",
@@ -131,6 +94,10 @@ final class EvaluateCommand implements Callable<Integer> {
       order = 41,
       description = "Print nothing but errors.")
   private boolean quiet;
+
+  @SuppressWarnings("NullAway.Init") // picocli sets it
+  @Mixin
+  private PictureOptions pictures;
 
   @SuppressWarnings("NullAway.Init") // picocli sets it
   @Mixin
@@ -149,7 +116,7 @@ final class EvaluateCommand implements Callable<Integer> {
     requireSense();
     PipelineOptions options = pipeline.options(spec);
     List<Candidate> candidates = candidates();
-    List<String> texts = PromptFile.read(prompts);
+    List<String> texts = pictures.texts();
     if (html.isPresent()) {
       try (PendingOutput page = PendingOutput.file(html.get(), force)) {
         Evaluation evaluation = evaluate(options, texts, candidates);
@@ -163,10 +130,7 @@ final class EvaluateCommand implements Callable<Integer> {
   }
 
   private void requireSense() {
-    require(steps.orElse(1) >= 1, "--steps takes 1 or more, not " + steps.orElse(1));
-    require(
-        guidance.orElse(0.0) >= 0 && Double.isFinite(guidance.orElse(0.0)),
-        "--guidance takes a number from 0, not " + guidance.orElse(0.0));
+    pictures.requireSense(spec, 1);
     require(
         html.isEmpty() || html.get().toString().endsWith(".html"),
         "--html takes X.html, not " + html.map(Path::toString).orElse(""));
@@ -229,16 +193,7 @@ final class EvaluateCommand implements Callable<Integer> {
 
   private Evaluation evaluate(
       PipelineOptions options, List<String> texts, List<Candidate> candidates) throws IOException {
-    GenerationRequest request = GenerationRequest.of(texts.getFirst()).withSeed(seed);
-    if (steps.isPresent()) {
-      request = request.withSteps(steps.get());
-    }
-    if (guidance.isPresent()) {
-      request = request.withGuidance(guidance.get());
-    }
-    if (size.isPresent()) {
-      request = request.withSize(size.get().width(), size.get().height());
-    }
+    GenerationRequest request = pictures.request(texts.getFirst(), 0);
     return new EvaluationRun(session, quiet, directory, options, request, texts)
         .evaluate(candidates);
   }
@@ -257,7 +212,7 @@ final class EvaluateCommand implements Callable<Integer> {
 
   private void print(Evaluation evaluation) throws IOException {
     if (common.json) {
-      new EvaluationJson(evaluation).print(prompts, html, session.out());
+      new EvaluationJson(evaluation).print(pictures.prompts(), html, session.out());
     } else if (!quiet) {
       new EvaluationPrinter(evaluation).print(html, session.out());
     }

@@ -55,7 +55,7 @@ record StatisticsCalibration(Session session, CalibrationJob job, StatisticsOpti
     StatisticsReport report =
         new StatisticsReport(
             job.directory(),
-            job.prompts(),
+            job.pictures().prompts(),
             wishes.component(),
             request,
             summary,
@@ -78,12 +78,14 @@ record StatisticsCalibration(Session session, CalibrationJob job, StatisticsOpti
   private StatisticsRequest request(GenerationDefaults defaults) {
     return new StatisticsRequest(
         job.texts(),
-        job.seed(),
+        job.pictures().seed(),
         // What encodes a text runs before the first step.
-        job.steps().orElse(wishes.component().equals("text_encoder") ? 1 : defaults.steps()),
-        job.guidance().orElse(defaults.guidance()),
-        job.size().map(PictureSize::width).orElse(defaults.width()),
-        job.size().map(PictureSize::height).orElse(defaults.height()),
+        job.pictures()
+            .steps()
+            .orElse(wishes.component().equals("text_encoder") ? 1 : defaults.steps()),
+        job.pictures().guidance().orElse(defaults.guidance()),
+        job.pictures().size().map(PictureSize::width).orElse(defaults.width()),
+        job.pictures().size().map(PictureSize::height).orElse(defaults.height()),
         wishes.weights(),
         "nibble " + Version.current());
   }
