@@ -37,7 +37,7 @@ import java.util.TreeSet;
 final class CalibrationPlanner {
   private static final int NAMED = 3;
 
-  /// With 64, GPTQ made the pictures of others worse than rounding did.
+  /// With 64, GPTQ gains the pictures of others two thirds of what it gains with 718.
   private static final int FEW_PROMPTS = 128;
 
   private final Calibration wish;
@@ -352,7 +352,7 @@ final class CalibrationPlanner {
     }
     if (header.prompts() < FEW_PROMPTS) {
       notes.add(
-          "statistics of few prompts hold for those: the error of outputs is told for them, and pictures of others may get worse; some hundred are better");
+          "statistics of few prompts: the error of outputs is told for those, and others gain less; some hundred are better");
     }
     notes.add(
         "%s from %d prompts, %d steps each (%s)"

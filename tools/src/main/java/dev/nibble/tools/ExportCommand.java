@@ -57,8 +57,12 @@ final class ExportCommand implements Callable<Integer> {
       session
           .out()
           .println(
-              "%s: %d layers of 4 bits with a branch of rank %d"
-                  .formatted(output, summary.layers(), summary.rank()));
+              "%s: %d %s of 4 bits with a branch of rank %d"
+                  .formatted(
+                      output,
+                      summary.layers(),
+                      summary.layers() == 1 ? "layer" : "layers",
+                      summary.rank()));
     }
     return 0;
   }

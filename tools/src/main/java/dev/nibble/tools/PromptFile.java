@@ -3,6 +3,7 @@ package dev.nibble.tools;
 import dev.nibble.formats.NibbleException;
 import dev.nibble.formats.io.IoErrors;
 import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -19,6 +20,8 @@ final class PromptFile {
     List<String> prompts;
     try {
       prompts = Files.readAllLines(file).stream().filter(line -> !line.isBlank()).toList();
+    } catch (CharacterCodingException e) {
+      throw new NibbleException(file + ": is no UTF-8 text: save the prompts as UTF-8", e);
     } catch (IOException e) {
       throw IoErrors.at(file, e);
     }

@@ -312,11 +312,14 @@ class EvaluateCommandTest {
     List<String> evaluation = PromptFile.read(Fixtures.path("prompts/emoji-evaluation.txt"));
     List<String> few = PromptFile.read(Fixtures.path("prompts/emoji-calibration.txt"));
     List<String> many = PromptFile.read(Fixtures.path("prompts/emoji-calibration-718.txt"));
+    List<String> tuning = PromptFile.read(Fixtures.path("prompts/emoji-tuning.txt"));
     assertEquals(32, evaluation.size());
+    assertEquals(32, tuning.size());
     assertEquals(64, few.size());
     assertEquals(718, many.size());
     for (int i = 0; i < evaluation.size(); i++) {
       assertEquals(names.get(44 * i), evaluation.get(i));
+      assertEquals(names.get(22 + 44 * i), tuning.get(i));
     }
     for (int i = 0; i < few.size(); i++) {
       assertEquals(names.get(11 + 22 * i), few.get(i));
@@ -324,7 +327,10 @@ class EvaluateCommandTest {
     for (int i = 0; i < many.size(); i++) {
       assertEquals(names.get(1 + 2 * i), many.get(i));
     }
-    assertTrue(Collections.disjoint(evaluation, few), "few");
-    assertTrue(Collections.disjoint(evaluation, many), "many");
+    for (List<String> measured : List.of(evaluation, tuning)) {
+      assertTrue(Collections.disjoint(measured, few), "few");
+      assertTrue(Collections.disjoint(measured, many), "many");
+    }
+    assertTrue(Collections.disjoint(evaluation, tuning), "tuning");
   }
 }

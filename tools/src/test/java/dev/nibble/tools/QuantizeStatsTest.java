@@ -6,12 +6,15 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.nibble.fixtures.Fixtures;
+import dev.nibble.formats.Shape;
+import dev.nibble.formats.safetensors.SafetensorsCheckpoint;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Objects;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -94,6 +97,32 @@ class QuantizeStatsTest {
     assertTrue(run.lastErrorLine().contains(named), run.err());
     assertEquals(1, run.err().lines().count(), run.err());
     assertEquals(List.of(), names());
+  }
+
+  /// The one layer of the miniature whose sides nunchaku's tiles divide.
+  @Test
+  void aBranchedModelIsExportedForNunchaku() throws Exception {
+    CommandRun made =
+        quantize(
+            "--scheme",
+            "int4:g64:bf16",
+            "--svd",
+            "--stats",
+            stats,
+            "--only",
+            "t_embedder.mlp.0",
+            "-q");
+    assertEquals(0, made.code(), made.err());
+    Path exported = folder.resolve("nunchaku");
+    CommandRun run = CommandRun.of("export", folder.resolve("out"), "-o", exported);
+    assertEquals(0, run.code(), run.err());
+    assertTrue(run.out().contains("1 layer of 4 bits with a branch of rank 32"), run.out());
+    try (SafetensorsCheckpoint checkpoint =
+        SafetensorsCheckpoint.open(exported.resolve("diffusion_pytorch_model.safetensors"))) {
+      assertEquals(
+          Shape.of(1024, 128),
+          Objects.requireNonNull(checkpoint.tensors().get("t_embedder.mlp.0.qweight")).shape());
+    }
   }
 
   @ParameterizedTest

@@ -57,29 +57,40 @@ public final class LayerBenchmark {
     float[] weight = weight(out, in);
     try (Arena arena = Arena.ofShared()) {
       InputStatistics input = new TestInput(new float[in], in, Optional.of(hessian(in, arena)));
-      double peak = peak();
-      forgetMemory();
-      Time start = Time.now();
-      GptqFactor factor = GptqFactor.of(input, Optional.empty(), GptqOptions.RECOMMENDED, threads);
-      Time factored = Time.now();
-      quantize(out, scheme, weight, new Gptq(factor));
-      Time done = Time.now();
-      peak = Math.max(peak, peak());
-      double factorWork = 2.0 / 3 * in * in * in * 1e-9;
-      double rowWork = (double) out * in * in * 1e-9;
-      System.out.printf(
-          Locale.ROOT,
-          "%dx%d %s, %d threads, at most %s%n  factor  %s%n  rows    %s%n  both    %s%n",
-          out,
-          in,
-          id,
-          threads,
-          memory(),
-          factored.since(start).rate(factorWork, peak),
-          done.since(factored).rate(rowWork, peak),
-          done.since(start).rate(factorWork + rowWork, peak));
-      runSvd(weight, out, input, scheme, peak);
+      System.out.printf(Locale.ROOT, "%dx%d %s, %d threads%n", out, in, id, threads);
+      runGptq("as published", weight, out, input, scheme, GptqOptions.DEFAULT);
+      runGptq("as quantize --gptq", weight, out, input, scheme, GptqOptions.RECOMMENDED);
+      runSvd(weight, out, input, scheme, peak());
     }
+  }
+
+  private void runGptq(
+      String name,
+      float[] weight,
+      int out,
+      InputStatistics input,
+      QuantScheme scheme,
+      GptqOptions options)
+      throws IOException {
+    double in = input.features();
+    double peak = peak();
+    forgetMemory();
+    Time start = Time.now();
+    GptqFactor factor = GptqFactor.of(input, Optional.empty(), options, threads);
+    Time factored = Time.now();
+    quantize(out, scheme, weight, new Gptq(factor));
+    Time done = Time.now();
+    peak = Math.max(peak, peak());
+    double factorWork = 2.0 / 3 * in * in * in * 1e-9;
+    double rowWork = out * in * in * 1e-9;
+    System.out.printf(
+        Locale.ROOT,
+        " %s, at most %s%n  factor  %s%n  rows    %s%n  both    %s%n",
+        name,
+        memory(),
+        factored.since(start).rate(factorWork, peak),
+        done.since(factored).rate(rowWork, peak),
+        done.since(start).rate(factorWork + rowWork, peak));
   }
 
   /// A branch of rank 32, in as many rounds as by default.
@@ -118,7 +129,11 @@ public final class LayerBenchmark {
     double carried = options.rank() + 10;
     double products = 2 * (options.iterations() + 1) * (2.0 * out * in + (double) in * in);
     double work = options.rounds() * carried * products * 1e-9;
-    System.out.printf(Locale.ROOT, "  branch  %s, at most %s%n", taken.rate(work, peak), memory());
+    System.out.printf(
+        Locale.ROOT,
+        " branch of rank 32, at most %2$s%n          %1$s%n",
+        taken.rate(work, peak),
+        memory());
   }
 
   /// One part of the work.

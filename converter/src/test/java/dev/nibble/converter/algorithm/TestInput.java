@@ -91,17 +91,29 @@ final class TestInput implements InputStatistics {
 
   @Override
   public double[] meanAbs() {
-    throw new UnsupportedOperationException();
+    double[] mean = new double[features];
+    for (int i = 0; i < x.length; i++) {
+      mean[i % features] += Math.abs(x[i]) / sampleRows();
+    }
+    return mean;
   }
 
   @Override
   public float[] maxAbs() {
-    throw new UnsupportedOperationException();
+    float[] most = new float[features];
+    for (int i = 0; i < x.length; i++) {
+      most[i % features] = Math.max(most[i % features], Math.abs(x[i]));
+    }
+    return most;
   }
 
   @Override
   public double[] meanSquare() {
-    throw new UnsupportedOperationException();
+    double[] mean = new double[features];
+    for (int i = 0; i < x.length; i++) {
+      mean[i % features] += (double) x[i] * x[i] / sampleRows();
+    }
+    return mean;
   }
 
   @Override
