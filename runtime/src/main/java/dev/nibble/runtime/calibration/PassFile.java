@@ -124,7 +124,7 @@ final class PassFile implements AutoCloseable {
   ///
   /// @throws dev.nibble.formats.NibbleException if it is of another run, or damaged
   static PassFile open(Path path, RunIdentity run) throws IOException {
-    SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.open(path);
+    SafetensorsCheckpoint checkpoint = checkpoint(path);
     try {
       PassFile file = new PassFile(path, checkpoint);
       if (!FORMAT.equals(checkpoint.metadata().get("format"))) {
@@ -138,7 +138,21 @@ final class PassFile implements AutoCloseable {
     }
   }
 
+  // What opens it gives it to a PassFile, whose close() closes it.
+  @SuppressWarnings("MustBeClosedChecker")
+  private static SafetensorsCheckpoint checkpoint(Path path) throws IOException {
+    try {
+      return SafetensorsCheckpoint.open(path);
+    } catch (FormatException e) { // whose cure is for files that were fetched
+      throw damaged(path, "state of a calibration");
+    }
+  }
+
   private FormatException damaged(String expected) {
+    return damaged(path, expected);
+  }
+
+  private static FormatException damaged(Path path, String expected) {
     return new FormatException(
         Where.in(path), expected, "something else: --restart drops it and begins anew");
   }
